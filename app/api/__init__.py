@@ -1,0 +1,46 @@
+"""HTTP and nothing else: a router per noun, who may ask, how an error looks on the wire.
+
+``build_api(settings, lifespan)`` gives the FastAPI application with every route; it opens nothing, so that the OpenAPI
+document can be made without a service. :class:`app.api.front.Front` is what stands before it in the running service.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager
+
+from fastapi import FastAPI
+
+from app.api import debug, engines, installs, jobs, lifecycle, node, openapi, outputs, previews
+from app.api.errors import install_handlers
+from app.settings import Settings
+from app.version import APP_VERSION
+
+Lifespan = Callable[[FastAPI], AbstractAsyncContextManager[None]]
+
+__all__ = ["build_api"]
+
+
+def build_api(settings: Settings, lifespan: Lifespan | None = None) -> FastAPI:
+    """Every route of this node; those for developers with ``settings.debug`` only.
+
+    Args:
+        lifespan: builds the parts and sets ``app.state.parts``; needed to answer, not to describe.
+    """
+    api = FastAPI(
+        title="Zordon",
+        version=APP_VERSION,
+        description=openapi.DESCRIPTION,
+        lifespan=lifespan,
+        openapi_url="/api/openapi.json",
+        docs_url=None,
+        redoc_url=None,
+        redirect_slashes=False,
+    )
+    install_handlers(api)
+    # Those with fixed paths come before those whose path has a name in the same place.
+    nouns = (jobs, outputs, previews, lifecycle, node, installs, engines, *((debug,) if settings.debug else ()))
+    for noun in nouns:
+        api.include_router(noun.router)
+    openapi.install(api)
+    return api

@@ -1,0 +1,123 @@
+"""The outermost application: guard, then the fast paths, then FastAPI. Whatever happens, the answer is one of ours."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from contextlib import suppress
+
+from fastapi import FastAPI
+from starlette.types import Message, Receive, Scope, Send
+
+from app.api.errors import ApiError, ClientGone, error_answer, problem_of
+from app.api.guard import Guard
+from app.api.lists import BASE_HEADERS
+from app.api.parts import parts_of
+
+_LARGE = 64 * 1024
+"""A larger body that was not read makes an error close the connection: nobody wants the rest of it."""
+_LINGER_SECONDS = 30.0
+"""How long the rest of such a body is thrown away before. A client that is still sending when the connection is closed
+loses the answer with it: few read before they have sent everything."""
+_CLOSE = (b"connection", b"close")
+
+
+class Front:
+    """ASGI: what the server runs."""
+
+    def __init__(self, api: FastAPI, guard: Guard) -> None:
+        self.api = api
+        self._guard = guard
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, or the lifespan."""
+        if scope["type"] == "lifespan":
+            await self.api(scope, receive, send)
+            return
+        if scope["type"] != "http":
+            await receive()
+            await send({"type": "websocket.close", "code": 1008, "reason": "there are no web sockets here"})
+            return
+        headers: dict[bytes, bytes] = dict(scope["headers"])
+        body = _Body(receive) if _is_large(headers) else None
+        receive = body or receive
+        refusal = self._guard.check(scope, headers)
+        if refusal is not None:
+            await _refuse(send, refusal, headers, body)
+            return
+        try:
+            done = await parts_of(self.api).hot.serve(scope, receive, send, headers)
+        except ClientGone:
+            return
+        except Exception as error:  # noqa: BLE001 - the edge of the service: every fault is logged and answered
+            await _refuse(send, problem_of(error), headers, body)
+            return
+        if not done:
+            await self._route(scope, receive, send, body)
+
+    async def _route(self, scope: Scope, receive: Receive, send: Send, large: _Body | None) -> None:
+        complete = False
+        rest: _Body | None = None
+
+        async def stamped(message: Message) -> None:
+            nonlocal complete, rest
+            if message["type"] == "http.response.start":
+                given = message.get("headers", ())
+                more = [header for header in BASE_HEADERS if header not in given]
+                if message["status"] >= 400 and large is not None and not large.complete:
+                    rest = large
+                    more.append(_CLOSE)
+                message = {**message, "headers": [*given, *more]}
+            elif message["type"] == "http.response.body":
+                complete = not message.get("more_body", False)
+            if complete and rest is not None:
+                await _send_last(send, message.get("body", b""), rest)
+            else:
+                await send(message)
+
+        try:
+            await self.api(scope, receive, stamped)
+        except Exception:
+            # Starlette answers a fault through our handler, which logs it, and then raises it once more.
+            if not complete:
+                raise
+
+
+class _Body:
+    """``receive()`` of a request with a large body; remembers whether all of it has come."""
+
+    def __init__(self, receive: Receive) -> None:
+        self._receive = receive
+        self.complete = False
+
+    async def __call__(self) -> Message:
+        message = await self._receive()
+        self.complete = message["type"] != "http.request" or not message.get("more_body", False)
+        return message
+
+
+def _is_large(headers: Mapping[bytes, bytes]) -> bool:
+    length = headers.get(b"content-length", b"0")
+    return b"transfer-encoding" in headers or not length.isdigit() or int(length) > _LARGE
+
+
+async def _refuse(send: Send, error: ApiError, headers: Mapping[bytes, bytes], large: _Body | None) -> None:
+    own, body = error_answer(error, headers.get(b"accept", b""))
+    rest = large if large is not None and not large.complete else None
+    if rest is not None:
+        own.append(_CLOSE)
+    await send({"type": "http.response.start", "status": error.status, "headers": [*BASE_HEADERS, *own]})
+    if rest is None:
+        await send({"type": "http.response.body", "body": body})
+    else:
+        await _send_last(send, body, rest)
+
+
+async def _send_last(send: Send, body: bytes, rest: _Body) -> None:
+    """Send the end of an error, and close the connection when the client has sent what it wanted to send."""
+    await send({"type": "http.response.body", "body": body, "more_body": True})
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_LINGER_SECONDS):
+            while not rest.complete:
+                await rest()
+    await send({"type": "http.response.body", "body": b""})

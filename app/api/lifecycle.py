@@ -1,0 +1,116 @@
+"""How a job begins and ends by request: ``add_job``, ``cancel``, ``delete``, ``subjob_update``."""
+
+from __future__ import annotations
+
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from app.api.answers import Handover, json_bytes, plain, raw_headers
+from app.api.bodies import read_model
+from app.api.errors import ApiError
+from app.api.openapi import ADD_JOB_BODY, NO_JOB, failures, json_body, text
+from app.api.parts import PartsOf
+from app.jobs.events import ChildEnded
+from app.jobs.service import JobNotFound
+from client.models import Job, SubjobUpdate
+
+router = APIRouter(prefix="/api", tags=["lifecycle"])
+
+DONE = "success"
+
+Confirm = Annotated[bool, Query(description="Must be true: nothing is done by accident.")]
+
+
+@router.post(
+    "/add_job",
+    operation_id="add_job",
+    summary="Submit jobs",
+    response_model=list[Job],
+    responses=failures(
+        s400="A field is wrong, the project cannot render, or the body is no JSON; nothing was made.",
+        s403="local_path from another machine or outside of the allowed folders, or a foreign web page.",
+        s409="The Idempotency-Key was used for another request.",
+        s413="The body or the upload is too large.",
+        s507="The disk of the data folder is too full for the upload.",
+    ),
+    openapi_extra=ADD_JOB_BODY,
+)
+async def add_job(
+    request: Request,
+    parts: PartsOf,
+    idempotency_key: Annotated[
+        str | None, Header(description="1 to 200 printable characters; a repeat with the same key makes no new jobs.")
+    ] = None,
+) -> Response:
+    """One job or several, as JSON, or as a multipart form with the project. Answers the jobs, subjobs after their
+    parents, when they are stored for good. All are made, or none."""
+    headers = raw_headers(request)
+    return Handover(lambda scope, receive, send: parts.hot.add_job(scope, receive, send, headers))
+
+
+@router.post(
+    "/jobs/{job_id}/cancel",
+    operation_id="cancel_job",
+    summary="Cancel a job",
+    response_model=Job,
+    responses={302: {"description": "Cancelled; the Location is the start page."}, **failures(s400=NO_JOB)},
+)
+async def cancel_job(
+    parts: PartsOf,
+    job_id: str,
+    confirm: Confirm,
+    redirect: Annotated[bool, Query(description="Redirect to the start page instead of answering the job.")] = False,
+) -> Response:
+    """Stop a job and its subjobs; answers the job when none of its processes is alive. What is finished stays."""
+    _confirmed(confirm)
+    wire = await parts.jobs.cancel(job_id)
+    return RedirectResponse("/", status_code=302) if redirect else json_bytes(wire)
+
+
+@router.post(
+    "/jobs/{job_id}/delete",
+    operation_id="delete_job",
+    summary="Delete a job",
+    response_class=Response,
+    responses=text("The word success.") | failures(s400=NO_JOB),
+)
+async def delete_job(parts: PartsOf, job_id: str, confirm: Confirm) -> Response:
+    """Stop a job, then remove it with its subjobs, outputs and previews, and its upload if no other job uses it. A
+    project that is read in place is never touched."""
+    _confirmed(confirm)
+    await parts.previews.forget(job_id)
+    await parts.jobs.delete(job_id)
+    return plain(DONE)
+
+
+@router.post(
+    "/jobs/{job_id}/subjob_update",
+    operation_id="update_subjob",
+    summary="Tell of a subjob",
+    response_class=Response,
+    responses=text("The word success.") | failures(s400="There is no such job, or it has no such subjob."),
+    openapi_extra=json_body(SubjobUpdate),
+)
+async def subjob_update(request: Request, parts: PartsOf, job_id: str) -> Response:
+    """Tell a parent job that one of its subjobs changed. Of a subjob on this node, the node knows better itself."""
+    limit = parts.settings.max_json_bytes
+    update = await read_model(SubjobUpdate, raw_headers(request), request.receive, limit)
+    record = await parts.jobs.record(job_id)
+    if update.id not in record.spec.children:
+        raise ApiError(400, f"job {job_id} has no subjob {update.id!r}", field="id")
+    try:
+        status = parts.jobs.status(update.id)
+    except JobNotFound:
+        status = update.status
+    if status.ended:
+        reason = update.reason or "; ".join(update.errors[:3]) or f"it is {status.value}"
+        await parts.jobs.apply(job_id, ChildEnded(update.id, status, reason[:1000], time.time()))
+    return plain(DONE)
+
+
+def _confirmed(confirm: bool) -> None:
+    if not confirm:
+        raise ApiError(400, "nothing was done: confirm must be true", field="confirm")

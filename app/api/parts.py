@@ -1,0 +1,62 @@
+"""What the routes work with: the parts of the service that ``app.main`` builds, in one typed place.
+
+``app.main`` sets ``app.state.parts`` before the first request; a route asks for them as ``parts: PartsOf``.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Annotated, cast
+
+from fastapi import Depends, FastAPI, Request
+
+from app.jobs.feed import Feed
+from app.jobs.folders import DataFolder
+from app.jobs.intake import Intake
+from app.jobs.service import JobService
+from app.jobs.store import Store
+from app.node.node import Node
+from app.outputs.manifest import Manifests
+from app.render.catalog import EngineCatalog
+from app.render.previewing import JobPreviews
+from app.settings import Settings
+
+if TYPE_CHECKING:
+    from app.api.hot import HotPaths
+
+
+@dataclass
+class Parts:
+    """The parts of one node."""
+
+    settings: Settings
+    folders: DataFolder
+    store: Store
+    feed: Feed
+    jobs: JobService
+    catalog: EngineCatalog
+    intake: Intake
+    manifests: Manifests
+    previews: JobPreviews
+    node: Node
+
+    @cached_property
+    def hot(self) -> HotPaths:
+        """The fast paths over these parts."""
+        from app.api.hot import HotPaths
+
+        return HotPaths(self)
+
+
+def parts_of(app: FastAPI) -> Parts:
+    """The parts that the lifespan has built."""
+    return cast(Parts, app.state.parts)
+
+
+def _parts(request: Request) -> Parts:
+    return parts_of(cast(FastAPI, request.app))
+
+
+PartsOf = Annotated[Parts, Depends(_parts)]
+"""A route's parameter that is given the parts."""

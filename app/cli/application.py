@@ -1,0 +1,66 @@
+"""All commands under one name, and the options that come before them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from app.cli import bench, changing, demo, doctor, fetching, listing, serve, submit
+from app.cli.connect import Reach
+from app.cli.exits import EPILOG
+from app.version import APP_VERSION
+
+application = typer.Typer(
+    name="zordon",
+    help="A render farm that sets itself up: Blender and FFmpeg jobs over all the machines of a small studio.",
+    epilog=EPILOG,
+    no_args_is_help=True,
+    # A traceback with the values of every variable would show the token.
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"zordon {APP_VERSION}")
+        raise typer.Exit
+
+
+@application.callback()
+def root(
+    context: typer.Context,
+    host: Annotated[
+        str | None, typer.Option(help="Where the service is. (env: ZORDON_HOST; default: this machine)")
+    ] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="(env: ZORDON_PORT; default: 8080)")] = None,
+    token: Annotated[
+        str | None, typer.Option(help="(env: ZORDON_TOKEN; default: what the service on this machine keeps)")
+    ] = None,
+    data_dir: Annotated[
+        Path | None, typer.Option(file_okay=False, help="Data folder of the service. (env: ZORDON_DATA_DIR)")
+    ] = None,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Keep where the service is for the command that follows."""
+    context.obj = Reach(host, port, token, data_dir)
+
+
+application.command("serve")(serve.serve)
+application.command("submit")(submit.submit)
+application.command("jobs")(listing.jobs)
+application.command("watch")(listing.watch_jobs)
+application.command("logs")(fetching.logs)
+application.command("get")(fetching.get)
+application.command("cancel")(changing.cancel)
+application.command("delete")(changing.delete)
+application.command("engines")(listing.engines)
+application.command("status")(listing.status)
+application.command("bench")(bench.bench)
+application.command("demo")(demo.demo)
+application.command("doctor")(doctor.doctor)

@@ -1,0 +1,59 @@
+"""The commands that end things: ``cancel`` and ``delete``."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from app.cli.connect import find_job, on_node
+from app.cli.fetching import JobsArgument, JsonOption
+from app.cli.show import clean, console, dumped, print_json
+from client import RenderServerProxy
+from client.models import Job
+
+
+def cancel(context: typer.Context, jobs: JobsArgument, as_json: JsonOption = False) -> None:
+    """Stop jobs; what is finished stays."""
+
+    async def work(node: RenderServerProxy) -> list[Job]:
+        found = [await find_job(node, text) for text in jobs]
+        return [await node.cancel_job(job.id) for job in found]
+
+    cancelled = on_node(context, work)
+    if as_json:
+        print_json([dumped(job) for job in cancelled])
+        return
+    for job in cancelled:
+        console.print(Text(f"{clean(job.name)}: {job.status.value.replace('_', ' ')}"), soft_wrap=True)
+
+
+def delete(
+    context: typer.Context,
+    jobs: JobsArgument,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: JsonOption = False,
+) -> None:
+    """Stop and delete jobs, with their uploads, outputs and previews."""
+
+    async def look(node: RenderServerProxy) -> list[Job]:
+        return [await find_job(node, text) for text in jobs]
+
+    found = on_node(context, look)
+    if not yes:
+        for job in found:
+            # On stderr, as the question: stdout may be read by a program.
+            typer.echo(f"{clean(job.name)} ({job.id}): {job.status.value}, {job.file_count} outputs", err=True)
+        typer.confirm(f"Delete {'it' if len(found) == 1 else 'them'} and all outputs?", abort=True, err=True)
+
+    async def work(node: RenderServerProxy) -> None:
+        for job in found:
+            await node.delete_job(job.id)
+
+    on_node(context, work)
+    if as_json:
+        print_json({"deleted": [job.id for job in found]})
+        return
+    for job in found:
+        console.print(Text(f"Deleted {clean(job.name)}"), soft_wrap=True)

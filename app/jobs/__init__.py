@@ -1,0 +1,1 @@
+"""What a job is: states and transitions (pure), the store, the service, the feed."""

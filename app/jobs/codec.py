@@ -1,0 +1,145 @@
+"""How a job looks as bytes: in the store (spec and state) and on the wire.
+
+The wire bytes are made once per change and kept; every list of jobs is a join of them. They are written with orjson
+from a plain dict, which takes microseconds; a test holds that they are exactly what the wire model ``Job`` describes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
+
+import orjson
+
+from app.jobs.record import JobRecord, JobSpec, JobState, RunningChunk
+from client.models import JobStatus
+from engines.frames import FrameSet, IndexSet
+
+
+@dataclass(frozen=True, slots=True)
+class JobProgress:
+    """What is known between two verified frames; never stored."""
+
+    partial_frames: float = 0.0  # sum of the fractions of the frames in work
+    current: str = ""
+
+
+IDLE = JobProgress()
+
+_SPEC_FIELDS = tuple(item.name for item in fields(JobSpec))
+_PLAIN_STATE = tuple(
+    item.name
+    for item in fields(JobState)
+    if item.name not in ("status", "ending", "done", "failed", "running", "strikes", "children_ended")
+)
+
+
+def spec_bytes(spec: JobSpec) -> bytes:
+    """The spec as JSON, for the store."""
+    plain = {name: getattr(spec, name) for name in _SPEC_FIELDS}
+    plain["frames"] = spec.frames.notation()
+    plain["options"], plain["colour"], plain["details"] = dict(spec.options), dict(spec.colour), dict(spec.details)
+    return orjson.dumps(plain)
+
+
+def state_bytes(record: JobRecord) -> bytes:
+    """The state as JSON, for the store. Frames stand in the field's notation."""
+    state, notation = record.state, record.spec.frames.notation
+    plain = {name: getattr(state, name) for name in _PLAIN_STATE}
+    plain["status"] = state.status.value
+    plain["ending"] = state.ending.value if state.ending is not None else None
+    plain["done"], plain["failed"] = notation(state.done), notation(state.failed)
+    plain["running"] = [(chunk.attempt, notation(chunk.positions)) for chunk in state.running]
+    plain["strikes"] = [notation(struck) for struck in state.strikes]
+    plain["children_ended"] = dict(state.children_ended)
+    return orjson.dumps(plain)
+
+
+def record_from(spec: bytes, state: bytes) -> JobRecord:
+    """The job that :func:`spec_bytes` and :func:`state_bytes` wrote.
+
+    Raises:
+        ValueError, KeyError, TypeError: they did not write it.
+    """
+    plain = orjson.loads(spec)
+    frames = FrameSet.parse(plain["frames"])
+    for name in ("children", "warnings"):
+        plain[name] = tuple(plain[name])
+    known = {name: plain[name] for name in _SPEC_FIELDS if name in plain}
+    the_spec = JobSpec(**{**known, "frames": frames})
+
+    def positions(notation: str) -> IndexSet:
+        return frames.positions(FrameSet.parse(notation)) if notation else IndexSet()
+
+    plain = orjson.loads(state)
+    known = {name: plain[name] for name in _PLAIN_STATE if name in plain}
+    for name in ("warnings", "errors"):
+        known[name] = tuple(known[name])
+    the_state = JobState(
+        **{
+            **known,
+            "status": JobStatus(plain["status"]),
+            "ending": JobStatus(plain["ending"]) if plain["ending"] is not None else None,
+            "done": positions(plain["done"]),
+            "failed": positions(plain["failed"]),
+            "running": tuple(RunningChunk(attempt, positions(part)) for attempt, part in plain["running"]),
+            "strikes": tuple(positions(part) for part in plain["strikes"]),
+            "children_ended": plain["children_ended"],
+        }
+    )
+    return JobRecord(the_spec, the_state)
+
+
+def _iso(at: float | None) -> str | None:
+    return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
+
+
+def wire_bytes(record: JobRecord, progress: JobProgress = IDLE) -> bytes:
+    """The job as every route answers it: the JSON of the wire model ``Job``."""
+    spec, state = record.spec, record.state
+    frames, total, done = spec.frames, len(spec.frames), len(state.done)
+    in_work = min(done + progress.partial_frames, float(total)) if state.running else float(done)
+    eta: float | None = None
+    if state.running and state.seconds_per_frame is not None:
+        eta = round((total - len(state.failed) - in_work) * state.seconds_per_frame / len(state.running), 1)
+    return orjson.dumps(
+        {
+            "id": spec.id,
+            "name": spec.name,
+            "status": state.status.value,
+            "reason": state.reason,
+            "engine": spec.engine,
+            "engine_version": spec.engine_version,
+            "engine_version_reason": spec.engine_version_reason,
+            "project": spec.project,
+            "frames": frames.notation(),
+            "start_frame": frames.lowest,
+            "end_frame": frames.highest,
+            "total_frames": total,
+            "done_frames": frames.notation(state.done),
+            "failed_frames": frames.notation(state.failed),
+            "frames_done": done,
+            "percent_complete": round(100.0 * in_work / total, 2),
+            "current": progress.current if state.running else "",
+            "seconds_per_frame": state.seconds_per_frame,
+            "eta_seconds": eta,
+            "width": spec.width,
+            "height": spec.height,
+            "output_format": spec.output_format,
+            "args": spec.options,
+            "priority": spec.priority,
+            "notes": spec.notes,
+            "enable_split_jobs": spec.enable_split_jobs,
+            "parent": spec.parent,
+            "children": spec.children,
+            "date_created": _iso(spec.created),
+            "scheduled_start": _iso(spec.scheduled_start),
+            "start_time": _iso(state.started),
+            "end_time": _iso(state.ended),
+            "attempts": state.attempts,
+            "file_count": state.file_count,
+            "warnings": (*spec.warnings, *state.warnings),
+            "errors": state.errors,
+            "hostname": spec.hostname,
+        }
+    )

@@ -1,0 +1,183 @@
+"""What can happen to a job, and what must be done because of it. Plain values; the rules that connect them are in
+:mod:`app.jobs.transitions`. Times (``at``) are seconds since 1970, given by whoever saw the event happen.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from client.models import JobStatus
+from engines.contract import FailureCause
+from engines.frames import IndexSet
+
+# --- events --------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class ScheduleDue:
+    """The time of ``scheduled_start`` has come."""
+
+
+@dataclass(frozen=True, slots=True)
+class EngineMissing:
+    """The engine version of the job is not on this node."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class EngineFound:
+    """The engine version that was missing is there."""
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptStarted:
+    """An attempt took a chunk."""
+
+    attempt: str
+    positions: IndexSet
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class FramesVerified:
+    """Frames of an attempt are verified and in the output folder. ``files``: how many outputs the job now has."""
+
+    attempt: str
+    positions: IndexSet
+    files: int
+    seconds_per_frame: float | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptEnded:
+    """The engine is through with the attempt's chunk; every frame of it was verified.
+
+    ``verified``: the last of its frames, where their verification was not reported by itself before.
+    ``then``: the attempt that follows at once in the same slot, so that the job is never seen idle in between.
+    """
+
+    attempt: str
+    at: float
+    verified: FramesVerified | None = None
+    then: AttemptStarted | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class FrameFailed:
+    """The engine could not render one frame of the attempt, and goes on with the others."""
+
+    attempt: str
+    position: int
+    cause: FailureCause
+    message: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptFailed:
+    """The attempt is over without all its frames. ``blamed``: the frame it was at; None: none in particular."""
+
+    attempt: str
+    cause: FailureCause
+    message: str
+    blamed: int | None
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class AttemptReleased:
+    """The attempt was stopped by us (shutdown, cancel, crash of the service); its frames go back without blame."""
+
+    attempt: str
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class Reconciled:
+    """After a start: what really is in the output folder. Attempts of the time before are over."""
+
+    done: IndexSet
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
+class WarningNoted:
+    """Something a person should know."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelAsked:
+    """A person (or the parent) wants the job to stop."""
+
+    at: float
+    reason: str = "cancelled by request"
+
+
+@dataclass(frozen=True, slots=True)
+class ChildEnded:
+    """A subjob of this job reached its last state."""
+
+    child: str
+    status: JobStatus
+    reason: str
+    at: float
+
+
+JobEvent = (
+    ScheduleDue
+    | EngineMissing
+    | EngineFound
+    | AttemptStarted
+    | FramesVerified
+    | AttemptEnded
+    | FrameFailed
+    | AttemptFailed
+    | AttemptReleased
+    | Reconciled
+    | WarningNoted
+    | CancelAsked
+    | ChildEnded
+)
+
+# --- effects -------------------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """Frames of the job are waiting; the queue should offer it.
+
+    ``backoff``: 0 at once, else after a pause that doubles with each (1, 2, 4, … times ``retry_seconds``).
+    """
+
+    backoff: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class StopAttempts:
+    """These attempts must end; nobody wants their frames any more."""
+
+    attempts: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class CancelChildren:
+    """The subjobs must be cancelled too."""
+
+    children: tuple[str, ...]
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Ended:
+    """The job reached its last state."""
+
+    status: JobStatus
+    reason: str
+
+
+Effect = Queue | StopAttempts | CancelChildren | Ended

@@ -1,0 +1,298 @@
+"""The way in for jobs: what came over HTTP is read, its project put where it belongs, inspected, planned, submitted.
+
+All or nothing: whatever is wrong with one job of a request, no job of it is made and no file of it is left.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+import re
+import secrets
+import time
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final
+
+from app.jobs.errors import Forbidden, RequestError, TooLarge, at
+from app.jobs.folders import DataFolder
+from app.jobs.planning import Catalog, Inspect, Project, Setting, choose_engine, installed, plan_jobs, refused
+from app.jobs.projects import find_project
+from app.jobs.record import JobSpec
+from app.jobs.requests import parse_requests
+from app.jobs.service import JobService
+from app.jobs.sink import UploadedFile, UploadLimits
+from app.jobs.threads import in_thread
+from app.jobs.unpack import UnpackLimits, unpack
+from app.jobs.uploads import Form, receive_form
+from app.outputs.workers import WorkerCrashed
+from app.settings import Settings
+from client.models import AddJob
+from engines.contract import Engine, ProjectInfo, Refusal
+
+QUICK_BODY: Final = 16 << 10
+"""Up to here a body is read on the event loop, in bytes."""
+MAX_KEY: Final = 200
+"""The longest Idempotency-Key, in characters."""
+_QUICK_FRAMES: Final = re.compile(r"-?\d+(--?\d+(x\d+)?)?\Z")
+_SLOW_VALUE: Final = re.compile(r"\d[y:,]")
+
+
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """Where the project of some jobs is: a file, or a folder in which it has to be found."""
+
+    name: str  # for people
+    path: Path
+    stored: str  # how JobSpec.project_path begins
+    field: str  # wire field that it came from
+
+
+@dataclass(slots=True)
+class _Found:
+    """What was found out once for all jobs of a request."""
+
+    projects: dict[tuple[Path, str | None], tuple[Engine, Project]] = field(default_factory=dict)
+    infos: dict[tuple[Path, str], ProjectInfo] = field(default_factory=dict)
+
+
+class Intake:
+    """Takes jobs. One for the whole service; every method is for the event loop's thread."""
+
+    def __init__(
+        self, settings: Settings, folders: DataFolder, jobs: JobService, catalog: Catalog, inspect: Inspect
+    ) -> None:
+        self._settings = settings
+        self._folders = folders
+        self._jobs = jobs
+        self._catalog = catalog
+        self._inspect = inspect
+        self._finishing: set[asyncio.Task[list[bytes]]] = set()
+
+    async def from_json(self, body: bytes, *, local: bool, key: str | None) -> list[bytes]:
+        """Make the jobs of a JSON body.
+
+        Args:
+            body: one job or a list of them.
+            local: whether the client is on this machine; only then ``local_path`` is read.
+            key: the Idempotency-Key, if there was one.
+
+        Returns:
+            The wire bytes of the jobs, subjobs after their parents, once they are committed.
+
+        Raises:
+            RequestError: see its status.
+            KeyReused: the key came with another body.
+            StoreError: the jobs could not be stored.
+        """
+        _check_key(key)
+        requests, listed = await self._read(body)
+        digest = "" if key is None else hashlib.sha256(body).hexdigest()
+        return await self._jobs.once(key, digest, lambda: self._plan(requests, listed, None, local))
+
+    async def from_multipart(
+        self, content_type: str, chunks: AsyncIterator[bytes], length: int | None, *, local: bool, key: str | None
+    ) -> list[bytes]:
+        """Make the jobs of a multipart body with the field ``json`` and at most one ``file``.
+
+        Once the body has arrived the jobs are made even if the client does not wait for the answer.
+
+        Args:
+            content_type: the header, which has the boundary.
+            chunks: the body as it comes from the socket.
+            length: the Content-Length, if there was one.
+            local: see :meth:`from_json`.
+            key: see :meth:`from_json`.
+
+        Raises:
+            RequestError, KeyReused, StoreError: as :meth:`from_json`; nothing of the upload is left.
+        """
+        _check_key(key)
+        settings = self._settings
+        limits = UploadLimits(settings.max_upload_bytes, settings.max_json_bytes, settings.min_free_bytes)
+        form = await receive_form(content_type, chunks, length, self._folders, limits)
+        task = asyncio.create_task(self._finish(form, local, key))
+        self._finishing.add(task)
+        task.add_done_callback(self._finished)
+        return await asyncio.shield(task)
+
+    async def close(self) -> None:
+        """Wait for uploads that have arrived and are being made into jobs."""
+        while self._finishing:
+            await asyncio.wait(self._finishing)
+
+    # --- uploads -------------------------------------------------------------------------------------------------
+
+    def _finished(self, task: asyncio.Task[list[bytes]]) -> None:
+        self._finishing.discard(task)
+        if not task.cancelled():
+            task.exception()  # whoever waited has it; if nobody did, nobody needs it
+
+    async def _finish(self, form: Form, local: bool, key: str | None) -> list[bytes]:
+        kept: list[Path] = []
+
+        async def make(requests: list[AddJob], listed: bool) -> list[JobSpec]:
+            place = None if form.file is None else await self._keep(form.file, kept)
+            return await self._plan(requests, listed, place, local)
+
+        submitted = False
+        try:
+            requests, listed = await self._read(form.document)
+            digest = hashlib.sha256(form.document)
+            if form.file is not None:
+                digest.update(f"\0{form.file.name}\0{form.file.sha256}".encode())
+            wires = await self._jobs.once(key, digest.hexdigest(), lambda: make(requests, listed))
+            submitted = True
+            return wires
+        finally:
+            await asyncio.to_thread(self._folders.throw_away, form.folder)
+            if not submitted:
+                for folder in kept:
+                    await asyncio.to_thread(self._folders.throw_away, folder)
+
+    async def _keep(self, file: UploadedFile, kept: list[Path]) -> _Place:
+        """Move an upload to where projects are. What was made there is noted in ``kept``."""
+        name = secrets.token_hex(8)
+        folder = self._folders.projects / name
+        kept.append(folder)
+        if not file.name.lower().endswith(".zip"):
+            await asyncio.to_thread(_move_into, file.path, folder)
+            return _Place(file.name, folder / file.name, f"projects/{name}/{file.name}", "file")
+        settings = self._settings
+        limits = UnpackLimits(settings.max_archive_files, settings.max_unpacked_bytes, settings.min_free_bytes)
+        await in_thread(lambda stop: unpack(file.path, folder, limits, stop))
+        return _Place(file.name, folder, f"projects/{name}", "file")
+
+    # --- projects ------------------------------------------------------------------------------------------------
+
+    async def _project(
+        self, request: AddJob, place: _Place | None, local: bool, found: _Found
+    ) -> tuple[Engine, Project | None]:
+        """The engine of a request and the project that it opens."""
+        if request.local_path is not None:
+            if place is not None:
+                raise RequestError("give a file or local_path, not both", "local_path")
+            place = await self._local(request.local_path, local)
+        if place is None:
+            engine = choose_engine(self._catalog, request.renderer, None)
+            if engine.needs_project:
+                raise RequestError(
+                    f"{engine.title} needs a project: upload it as the part 'file' or name it in local_path", "file"
+                )
+            return engine, None
+        key = (place.path, request.renderer)
+        if key not in found.projects:
+            if await asyncio.to_thread(place.path.is_dir):
+                found.projects[key] = await self._search(request, place)
+            else:
+                engine = choose_engine(self._catalog, request.renderer, place.name)
+                found.projects[key] = engine, Project(place.name, place.path, place.stored, place.field)
+        return found.projects[key]
+
+    async def _search(self, request: AddJob, place: _Place) -> tuple[Engine, Project]:
+        named = None if request.renderer is None else choose_engine(self._catalog, request.renderer, None)
+        engines = list(self._catalog.engines.values())
+        try:
+            found = await asyncio.to_thread(find_project, place.path, named, engines, self._settings.max_archive_files)
+        except RequestError as error:
+            raise type(error)(f"{place.name!r} cannot be used: {error.message}", place.field) from error
+        below = found.path.relative_to(place.path)
+        name = place.name if found.path == place.path else found.path.name
+        stored = place.stored if found.path == place.path else f"{place.stored}/{below.as_posix()}"
+        return found.engine, Project(name, found.path, stored, place.field)
+
+    async def _local(self, text: str, local: bool) -> _Place:
+        """A project that is read in place."""
+        if not local:
+            raise Forbidden(
+                "it is only for clients on this machine; upload the project as the part 'file'", "local_path"
+            )
+        if not self._settings.local_roots:
+            raise Forbidden(
+                "no folder may be read in place here: the setting local_roots (ZORDON_LOCAL_ROOTS) is empty",
+                "local_path",
+            )
+        path = await asyncio.to_thread(_resolve_local, text, self._settings.local_roots)
+        return _Place(path.name, path, str(path), "local_path")
+
+    async def _info(self, engine: Engine, project: Project, found: _Found) -> ProjectInfo:
+        key = (project.path, engine.name)
+        if key not in found.infos:
+            try:
+                found.infos[key] = await self._inspect(engine, project.path)
+            except Refusal as refusal:
+                raise refused(refusal, project) from refusal
+            except WorkerCrashed as crash:
+                raise RequestError(
+                    f"{project.name!r} cannot be read: it makes its reader crash, so it is damaged", project.field
+                ) from crash
+        return found.infos[key]
+
+    # --- requests and plans --------------------------------------------------------------------------------------
+
+    async def _read(self, body: bytes) -> tuple[list[AddJob], bool]:
+        if len(body) > self._settings.max_json_bytes:
+            raise TooLarge(
+                f"the JSON has {len(body)} bytes; at most {self._settings.max_json_bytes} are allowed (max_json_bytes)"
+            )
+        most = self._settings.max_jobs_per_request
+        if len(body) <= QUICK_BODY:
+            return parse_requests(body, most)
+        return await asyncio.to_thread(parse_requests, body, most)
+
+    async def _plan(self, requests: list[AddJob], listed: bool, place: _Place | None, local: bool) -> list[JobSpec]:
+        found = _Found()
+        now = time.time()
+        settings: list[Setting] = []
+        for index, request in enumerate(requests):
+            with at(f"[{index}]" if listed else ""):
+                engine, project = await self._project(request, place, local, found)
+                versions = installed(self._catalog, engine)
+                info = None if project is None else await self._info(engine, project, found)
+            settings.append(Setting(engine, versions, project, info, self._settings.name, now))
+        if len(requests) == 1 and _is_quick(requests[0]):
+            return _plan_all(requests, settings, listed)
+        return await asyncio.to_thread(_plan_all, requests, settings, listed)
+
+
+def _plan_all(requests: list[AddJob], settings: list[Setting], listed: bool) -> list[JobSpec]:
+    specs: list[JobSpec] = []
+    for index, (request, setting) in enumerate(zip(requests, settings, strict=True)):
+        with at(f"[{index}]" if listed else ""):
+            specs += plan_jobs(request, setting)
+    return specs
+
+
+def _is_quick(request: AddJob) -> bool:
+    """Whether planning it takes well under a millisecond: no frame set in it has to be written out."""
+    if request.child_jobs or (request.frames is not None and not _QUICK_FRAMES.match(request.frames)):
+        return False
+    return not any(isinstance(value, str) and _SLOW_VALUE.search(value) for value in (request.args or {}).values())
+
+
+def _check_key(key: str | None) -> None:
+    if key is not None and (not key or len(key) > MAX_KEY or not key.isprintable()):
+        raise RequestError(f"it must have 1 to {MAX_KEY} printable characters", "Idempotency-Key")
+
+
+def _move_into(file: Path, folder: Path) -> None:
+    folder.mkdir(mode=0o700)
+    file.rename(folder / file.name)
+
+
+def _resolve_local(text: str, roots: list[Path]) -> Path:
+    """The file or folder meant, links followed, if it lies under one of the roots."""
+    path = Path(text)
+    if "\0" in text or not path.is_absolute():
+        raise RequestError(f"{text[:100]!r} is no absolute path", "local_path")
+    try:
+        path = path.resolve()
+        allowed = any(path.is_relative_to(root.resolve()) for root in roots)
+        if not allowed:
+            raise Forbidden("it is not below one of the folders in the setting local_roots", "local_path")
+        if not (path.is_file() or path.is_dir()):
+            raise RequestError(f"there is no file or folder {text[:100]!r}", "local_path")
+    except (OSError, RuntimeError) as error:
+        raise RequestError(f"{text[:100]!r} cannot be read: {error}", "local_path") from error
+    return path

@@ -1,0 +1,138 @@
+"""Every statement that the job service gives to the store, under a name."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import orjson
+
+from app.jobs.store import Statement
+
+
+@dataclass(frozen=True, slots=True)
+class JobRow:
+    """A job as it stands in the store. ``spec`` and ``state`` are read for jobs that have not ended only."""
+
+    id: str
+    status: str
+    project: str | None
+    spec: bytes | None
+    state: bytes | None
+    wire: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessRow:
+    """An engine process that was not known to have ended."""
+
+    session: str
+    pid: int
+    started: float  # seconds since 1970, as the system tells
+    boot: str
+
+
+def insert_job(
+    id: str, status: str, revision: int, project: str | None, spec: bytes, state: bytes, wire: bytes
+) -> Statement:
+    """A new job, after all others."""
+    return (
+        "INSERT INTO jobs (id, status, revision, project, spec, state, wire) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (id, status, revision, project, spec, state, wire),
+    )
+
+
+def update_job(id: str, status: str, revision: int, state: bytes, wire: bytes) -> Statement:
+    """A change of a job."""
+    return (
+        "UPDATE jobs SET status=?, revision=?, state=?, wire=? WHERE id=?",
+        (status, revision, state, wire, id),
+    )
+
+
+def delete_job(id: str) -> list[Statement]:
+    """A job and all that belongs to it."""
+    return [
+        ("DELETE FROM processes WHERE session IN (SELECT session FROM attempts WHERE job=?)", (id,)),
+        ("DELETE FROM attempts WHERE job=?", (id,)),
+        ("DELETE FROM jobs WHERE id=?", (id,)),
+    ]
+
+
+def begin_attempt(id: str, job: str, session: str, frames: str, at: float) -> Statement:
+    """An attempt took a chunk."""
+    return (
+        "INSERT INTO attempts (id, job, session, frames, started) VALUES (?, ?, ?, ?, ?)",
+        (id, job, session, frames, at),
+    )
+
+
+def end_attempt(id: str, at: float, outcome: str, reason: str) -> Statement:
+    """An attempt is over."""
+    return "UPDATE attempts SET ended=?, outcome=?, reason=? WHERE id=?", (at, outcome, reason, id)
+
+
+def begin_process(session: str, pid: int, started: float, boot: str) -> Statement:
+    """An engine process was started."""
+    return "INSERT OR REPLACE INTO processes VALUES (?, ?, ?, ?)", (session, pid, started, boot)
+
+
+def end_process(session: str) -> Statement:
+    """An engine process and all that it started is gone."""
+    return "DELETE FROM processes WHERE session=?", (session,)
+
+
+def end_open_attempts(at: float) -> Statement:
+    """After a start: no attempt of the time before is alive."""
+    return (
+        "UPDATE attempts SET ended=?, outcome='released', reason='the service was stopped' WHERE ended IS NULL",
+        (at,),
+    )
+
+
+def remember_key(key: str, body: str, jobs: Sequence[str], at: float) -> Statement:
+    """An Idempotency-Key was used."""
+    return "INSERT INTO idempotency VALUES (?, ?, ?, ?)", (key, body, orjson.dumps(list(jobs)).decode(), at)
+
+
+def forget_keys(before: float) -> Statement:
+    """Idempotency-Keys that are too old to matter."""
+    return "DELETE FROM idempotency WHERE at < ?", (before,)
+
+
+def load_jobs(connection: sqlite3.Connection) -> list[JobRow]:
+    """Every job, in the order of submission. Of ended ones only what lists need: they may be many."""
+    rows = connection.execute(
+        """SELECT id, status, project,
+               CASE WHEN status IN ('completed', 'cancelled', 'error') THEN NULL ELSE spec END,
+               CASE WHEN status IN ('completed', 'cancelled', 'error') THEN NULL ELSE state END,
+               wire
+           FROM jobs ORDER BY seq"""
+    )
+    return [JobRow(*row) for row in rows]
+
+
+def load_job(connection: sqlite3.Connection, id: str) -> tuple[bytes, bytes] | None:
+    """Spec and state of one job."""
+    row: tuple[bytes, bytes] | None = connection.execute("SELECT spec, state FROM jobs WHERE id=?", (id,)).fetchone()
+    return row
+
+
+def load_processes(connection: sqlite3.Connection) -> list[ProcessRow]:
+    """Engine processes that were not known to have ended."""
+    return [ProcessRow(*row) for row in connection.execute("SELECT session, pid, started, boot FROM processes")]
+
+
+def load_keys(connection: sqlite3.Connection) -> dict[str, tuple[str, list[str]]]:
+    """Used Idempotency-Keys: hash of the body, ids of the jobs."""
+    return {
+        key: (body, orjson.loads(jobs))
+        for key, body, jobs in connection.execute("SELECT key, body, jobs FROM idempotency")
+    }
+
+
+def load_revision(connection: sqlite3.Connection) -> int:
+    """The highest revision that was ever committed and is still there."""
+    revision: int = connection.execute("SELECT COALESCE(MAX(revision), 0) FROM jobs").fetchone()[0]
+    return revision

@@ -1,0 +1,118 @@
+"""What a job is, as plain immutable data: the part settled at submit (:class:`JobSpec`) and the part that changes
+(:class:`JobState`). Pure: nothing here knows a clock, a disk or a network.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+
+from pydantic import JsonValue
+
+from client.models import JobStatus
+from engines.frames import FrameSet, IndexSet
+
+NO_FRAMES = IndexSet()
+
+
+@dataclass(frozen=True, slots=True)
+class JobSpec:
+    """What was settled when the job was submitted. Times are seconds since 1970, UTC."""
+
+    id: str
+    name: str
+    engine: str
+    engine_version: str
+    engine_version_reason: str
+    frames: FrameSet
+    divisible: bool
+    created: float
+    project: str | None = None  # file name, for people
+    project_path: str | None = None  # "project/…" inside the job's folder, or absolute for a local_path
+    output_name: str = "output"  # stem of the outputs' file names
+    options: Mapping[str, JsonValue] = field(default_factory=dict)
+    output_format: str | None = None
+    width: int | None = None
+    height: int | None = None
+    fps: float | None = None
+    colour: Mapping[str, str] = field(default_factory=dict)
+    details: Mapping[str, JsonValue] = field(default_factory=dict)
+    priority: int = 50
+    notes: str = ""
+    enable_split_jobs: bool = True
+    scheduled_start: float | None = None
+    parent: str | None = None
+    children: tuple[str, ...] = ()
+    hostname: str = ""
+    warnings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class RunningChunk:
+    """A chunk that an attempt is rendering now. ``positions`` are those of its frames that are not yet verified."""
+
+    attempt: str
+    positions: IndexSet
+
+
+@dataclass(frozen=True, slots=True)
+class JobState:
+    """What changes while a job lives."""
+
+    status: JobStatus
+    reason: str
+    done: IndexSet = NO_FRAMES
+    failed: IndexSet = NO_FRAMES
+    running: tuple[RunningChunk, ...] = ()
+    strikes: tuple[IndexSet, ...] = ()  # strikes[k]: frames that were to blame for at least k+1 failed attempts
+    fruitless: int = 0  # failed attempts in a row without one verified frame
+    attempts: int = 0
+    ending: JobStatus | None = None  # the last state it will have as soon as no attempt is alive
+    ending_reason: str = ""
+    seconds_per_frame: float | None = None
+    started: float | None = None
+    ended: float | None = None
+    file_count: int = 0
+    warnings: tuple[str, ...] = ()
+    errors: tuple[str, ...] = ()
+    children_ended: Mapping[str, str] = field(default_factory=dict)  # id of an ended child: its status
+
+
+@dataclass(frozen=True, slots=True)
+class JobRecord:
+    """One job. A new one is made for every change; see :mod:`app.jobs.transitions`."""
+
+    spec: JobSpec
+    state: JobState
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return self.spec.id
+
+    @property
+    def status(self) -> JobStatus:
+        """The job's present status."""
+        return self.state.status
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens to it by itself."""
+        return self.state.status.ended
+
+    def running_positions(self) -> IndexSet:
+        """Positions of the frames that some attempt has now."""
+        positions = IndexSet()
+        for chunk in self.state.running:
+            positions |= chunk.positions
+        return positions
+
+    def waiting_positions(self) -> IndexSet:
+        """Positions of the frames that nobody renders, has rendered or has given up; none if the job is ending."""
+        if self.state.ending is not None:
+            return NO_FRAMES
+        return self.spec.frames.all_positions() - self.state.done - self.state.failed - self.running_positions()
+
+    def with_state(self, **changes: object) -> JobRecord:
+        """A copy with some fields of its state replaced."""
+        return JobRecord(self.spec, replace(self.state, **changes))  # type: ignore[arg-type]  # names checked by tests

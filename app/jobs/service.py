@@ -1,0 +1,405 @@
+"""The only one who changes a job.
+
+Order of every change: rule (pure) → commit → feed → effects. The newest record of a job is kept in memory so that the
+next event meets it at once; clients see it only after its commit.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
+from dataclasses import dataclass
+
+import structlog
+
+from app.jobs import queries
+from app.jobs.codec import IDLE, JobProgress, record_from, spec_bytes, state_bytes, wire_bytes
+from app.jobs.events import CancelAsked, CancelChildren, ChildEnded, Effect, Ended, JobEvent, Queue, ScheduleDue
+from app.jobs.feed import Feed
+from app.jobs.folders import DataFolder
+from app.jobs.keys import IdempotencyKeys, KeyReused
+from app.jobs.record import JobRecord, JobSpec, JobState
+from app.jobs.schedule import Schedule
+from app.jobs.store import Statement, Store, StoreError
+from app.jobs.transitions import initial_status, transition
+from client.models import JobStatus
+
+log = structlog.get_logger(__name__)
+
+_QUEUE_NOW = Queue()
+
+KEY_SECONDS = 7 * 24 * 3600.0
+"""How long an Idempotency-Key is remembered."""
+
+
+class JobNotFound(LookupError):
+    """There is no job of this id."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"there is no job {job_id[:100]!r} on this node")
+
+
+@dataclass(slots=True)
+class _Live:
+    """A job that has not ended (or whose end is not committed yet)."""
+
+    record: JobRecord
+    committed: JobRecord
+    progress: JobProgress = IDLE
+    progress_at: float = 0.0
+
+
+EffectListener = Callable[[JobRecord, Effect], None]
+"""Called on the event loop after the commit; must not wait."""
+
+
+class JobService:
+    """All jobs of this node. Every method is for the event loop's thread."""
+
+    def __init__(self, store: Store, feed: Feed, folders: DataFolder, *, progress_interval: float = 0.25) -> None:
+        self._store = store
+        self._feed = feed
+        self._folders = folders
+        self._progress_interval = progress_interval
+        self._live: dict[str, _Live] = {}
+        self._status: dict[str, JobStatus] = {}
+        self._project_users: dict[str, set[str]] = {}
+        self._revision = 0
+        self._keys = IdempotencyKeys()
+        self._listeners: list[EffectListener] = []
+        self._schedule = Schedule(self._is_due)
+        self._background: set[asyncio.Task[None]] = set()
+        self._settled: Callable[[str], Awaitable[None]] | None = None
+
+    # --- building and taking down --------------------------------------------------------------------------------
+
+    def on_effect(self, listener: EffectListener) -> None:
+        """Have a part of the service told of every effect."""
+        self._listeners.append(listener)
+
+    def settle_with(self, settled: Callable[[str], Awaitable[None]]) -> None:
+        """Give what waits until no process of a job is alive."""
+        self._settled = settled
+
+    async def load(self) -> list[JobRecord]:
+        """Read the store. Returns the jobs that have not ended, oldest first."""
+        self._revision = await self._store.read(queries.load_revision)
+        now = time.time()
+        await self._store.write([queries.forget_keys(now - KEY_SECONDS), queries.end_open_attempts(now)])
+        self._keys.load(await self._store.read(queries.load_keys))
+        unfinished: list[JobRecord] = []
+        for row in await self._store.read(queries.load_jobs):
+            self._status[row.id] = JobStatus(row.status)
+            if row.project is not None:
+                self._project_users.setdefault(row.project, set()).add(row.id)
+            if row.spec is not None and row.state is not None:
+                record = record_from(row.spec, row.state)
+                self._live[row.id] = _Live(record, record)
+                unfinished.append(record)
+            self._feed.load(row.id, row.wire)
+        await asyncio.to_thread(self._folders.sweep, set(self._status), set(self._project_users))
+        return unfinished
+
+    def resume(self) -> None:
+        """After unfinished jobs were reconciled: set the timers of scheduled ones, tell parents what they missed."""
+        for live in list(self._live.values()):
+            self._watch_schedule(live.record)
+            for child in live.record.spec.children:
+                status = self._status.get(child)
+                if status is None:
+                    self.apply(live.record.id, ChildEnded(child, JobStatus.CANCELLED, "it is gone", time.time()))
+                elif status.ended and child not in live.record.state.children_ended:
+                    self.apply(live.record.id, ChildEnded(child, status, "ended before the restart", time.time()))
+
+    async def close(self) -> None:
+        """Wait for what is under way; change nothing more."""
+        self._schedule.close()
+        while self._background:
+            await asyncio.gather(*self._background)
+
+    # --- reading -------------------------------------------------------------------------------------------------
+
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._status
+
+    def status(self, job_id: str) -> JobStatus:
+        """The status of a job as it was last committed.
+
+        Raises:
+            JobNotFound: there is none.
+        """
+        try:
+            return self._status[job_id]
+        except KeyError:
+            raise JobNotFound(job_id) from None
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs there are of every status."""
+        counts = {status.value: 0 for status in JobStatus}
+        for status in self._status.values():
+            counts[status.value] += 1
+        return counts
+
+    def of_status(self, status: JobStatus) -> list[str]:
+        """The ids of the jobs that have this status, in the order of submission."""
+        return [job_id for job_id, known in self._status.items() if known is status]
+
+    def live(self, job_id: str) -> JobRecord | None:
+        """The newest record of a job that has not ended; None for every other id."""
+        live = self._live.get(job_id)
+        return None if live is None else live.record
+
+    def live_records(self) -> list[JobRecord]:
+        """The newest records of all jobs that have not ended, oldest first."""
+        return [live.record for live in self._live.values()]
+
+    async def record(self, job_id: str) -> JobRecord:
+        """The record of any job, from the store if it has ended.
+
+        Raises:
+            JobNotFound: there is none.
+        """
+        if job_id not in self._status:
+            raise JobNotFound(job_id)
+        live = self._live.get(job_id)
+        if live is not None:
+            return live.committed
+        found = await self._store.read(lambda connection: queries.load_job(connection, job_id))
+        if found is None:
+            raise JobNotFound(job_id)
+        return record_from(*found)
+
+    # --- submitting ----------------------------------------------------------------------------------------------
+
+    async def once(self, key: str | None, body: str, make: Callable[[], Awaitable[Sequence[JobSpec]]]) -> list[bytes]:
+        """Submit what ``make`` prepares, but only once for an Idempotency-Key: a repeat gets the same jobs.
+
+        Args:
+            key: the Idempotency-Key, or None.
+            body: a hash of what was sent; the same key with another body is refused.
+            make: plans the jobs; whatever it raises is raised here, and the key stays unused.
+
+        Returns:
+            The wire bytes of the jobs.
+
+        Raises:
+            KeyReused: the key came with another body, or its jobs are gone.
+            StoreError: nothing was submitted.
+        """
+        if key is None:
+            return await self.submit(await make())
+        if (ids := await self._keys.jobs_of(key, body)) is not None:
+            wires = [wire for job_id in ids if (wire := self._feed.job(job_id)) is not None]
+            if not wires:
+                raise KeyReused("the jobs of this Idempotency-Key were deleted; use a new one")
+            return wires
+        with self._keys.use(key):
+            return await self.submit(await make(), key=(key, body))
+
+    async def submit(self, specs: Sequence[JobSpec], *, key: tuple[str, str] | None = None) -> list[bytes]:
+        """Store new jobs, all or none, and queue them. Returns their wire bytes once they are committed.
+
+        Raises:
+            StoreError: nothing was submitted.
+        """
+        records: list[JobRecord] = []
+        wires: list[bytes] = []
+        statements: list[Statement] = []
+        for spec in specs:
+            status, reason = initial_status(spec.scheduled_start is not None, bool(spec.children))
+            record = JobRecord(spec, JobState(status, reason))
+            wire = wire_bytes(record)
+            self._revision += 1
+            statements.append(
+                queries.insert_job(
+                    spec.id,
+                    status.value,
+                    self._revision,
+                    _project_of(spec),
+                    spec_bytes(spec),
+                    state_bytes(record),
+                    wire,
+                )
+            )
+            records.append(record)
+            wires.append(wire)
+        if key is not None:
+            statements.append(queries.remember_key(key[0], key[1], [spec.id for spec in specs], time.time()))
+
+        def committed() -> None:
+            for record, wire in zip(records, wires, strict=True):
+                self._live[record.id] = _Live(record, record)
+                self._status[record.id] = record.status
+                if (project := _project_of(record.spec)) is not None:
+                    self._project_users.setdefault(project, set()).add(record.id)
+                self._feed.publish(record.id, wire)
+            if key is not None:
+                self._keys.committed(*key, [record.id for record in records])
+            for record in records:
+                self._watch_schedule(record)
+                if record.status is JobStatus.NOT_STARTED:
+                    self._tell(record, _QUEUE_NOW)
+
+        await self._store.write(statements, committed)
+        return wires
+
+    # --- changing ------------------------------------------------------------------------------------------------
+
+    def apply(self, job_id: str, event: JobEvent, *also: Statement) -> asyncio.Future[None]:
+        """Let something happen to a job. ``also`` is committed in the same transaction, whatever the rules say.
+
+        The future ends after the commit (at once if nothing changes); it raises :class:`StoreError` if the change
+        could not be stored, and then nothing has changed.
+        """
+        live = self._live.get(job_id)
+        if live is None:
+            return self.note(*also)
+        record, effects = transition(live.record, event)
+        if record is live.record:
+            return self.note(*also)
+        before, live.record = live.record, record
+        if not record.state.running:
+            live.progress = IDLE
+        wire = wire_bytes(record, live.progress)
+        self._revision += 1
+        update = queries.update_job(record.id, record.status.value, self._revision, state_bytes(record), wire)
+
+        def committed() -> None:
+            live.committed = record
+            self._status[record.id] = record.status
+            if record.ended:
+                self._live.pop(record.id, None)
+            self._feed.publish(record.id, wire)
+            for effect in effects:
+                self._tell(record, effect)
+
+        future = self._store.write([update, *also], committed)
+        future.add_done_callback(lambda done: self._revert(live, record, before, done))
+        return future
+
+    def note(self, *statements: Statement) -> asyncio.Future[None]:
+        """Store something that changes no job, and can wait a moment. If it fails that is logged, whether or not
+        somebody waits."""
+        if not statements:
+            return _done()
+        future = self._store.write(statements, lazy=True)
+        future.add_done_callback(_log_failure)
+        return future
+
+    def progress(self, job_id: str, progress: JobProgress) -> None:
+        """Show progress between two commits: in memory and in the feed only, at most a few times a second."""
+        live = self._live.get(job_id)
+        if live is None:
+            return
+        live.progress = progress
+        now = time.monotonic()
+        if now - live.progress_at >= self._progress_interval and live.committed.state.running:
+            live.progress_at = now
+            self._feed.publish(job_id, wire_bytes(live.committed, progress))
+
+    async def cancel(self, job_id: str, reason: str = "cancelled by request") -> bytes:
+        """Cancel a job and wait until no process of it is alive. An ended job stays as it is.
+
+        Raises:
+            JobNotFound: there is none.
+        """
+        if job_id not in self._status:
+            raise JobNotFound(job_id)
+        await self.apply(job_id, CancelAsked(time.time(), reason))
+        await self.settled(job_id)
+        await self._store.write(())  # what the end of its attempts changed is committed with or before this
+        wire = self._feed.job(job_id)
+        if wire is None:
+            raise JobNotFound(job_id)
+        return wire
+
+    async def settled(self, job_id: str) -> None:
+        """Wait until no process of a job is alive and its log is written."""
+        if self._settled is not None:
+            await self._settled(job_id)
+
+    async def delete(self, job_id: str) -> None:
+        """Cancel a job, then remove it and its subjobs, their outputs and previews, and projects that nobody else uses.
+
+        Raises:
+            JobNotFound: there is none.
+        """
+        record = await self.record(job_id)
+        await self.cancel(job_id, "it is being deleted")
+        for child in record.spec.children:
+            if child in self._status:
+                await self.delete(child)
+        project = _project_of(record.spec)
+
+        def committed() -> None:
+            self._live.pop(job_id, None)
+            self._status.pop(job_id, None)
+            self._feed.remove(job_id)
+            self._schedule.forget(job_id)
+
+        await self._store.write(queries.delete_job(job_id), committed)
+        await asyncio.to_thread(self._folders.throw_away, self._folders.job(job_id))
+        if project is not None:
+            users = self._project_users.get(project, set())
+            users.discard(job_id)
+            if not users:
+                self._project_users.pop(project, None)
+                await asyncio.to_thread(self._folders.throw_away, self._folders.projects / project)
+
+    # --- parts ---------------------------------------------------------------------------------------------------
+
+    def _revert(self, live: _Live, record: JobRecord, before: JobRecord, done: asyncio.Future[None]) -> None:
+        if done.cancelled() or done.exception() is None:
+            return
+        log.error("a change of a job could not be stored", job=record.id, reason=str(done.exception()))
+        if live.record is record:
+            live.record = before
+
+    def _tell(self, record: JobRecord, effect: Effect) -> None:
+        if isinstance(effect, CancelChildren):
+            for child in effect.children:
+                self._spawn(self._cancel_child(child, f"its parent was cancelled: {effect.reason}"))
+        elif isinstance(effect, Ended):
+            self._schedule.forget(record.id)
+            if record.spec.parent is not None:
+                event = ChildEnded(record.id, effect.status, effect.reason, record.state.ended or time.time())
+                self.apply(record.spec.parent, event)
+        for listener in self._listeners:
+            listener(record, effect)
+
+    async def _cancel_child(self, child: str, reason: str) -> None:
+        try:
+            await self.cancel(child, reason)
+        except (JobNotFound, StoreError) as error:
+            log.warning("a subjob could not be cancelled", job=child, reason=str(error))
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._background.add(task)
+        task.add_done_callback(self._background.discard)
+
+    def _is_due(self, job_id: str) -> None:
+        self.apply(job_id, ScheduleDue())
+
+    def _watch_schedule(self, record: JobRecord) -> None:
+        if record.status is JobStatus.SCHEDULED and record.spec.scheduled_start is not None:
+            self._schedule.watch(record.id, record.spec.scheduled_start)
+
+
+def _project_of(spec: JobSpec) -> str | None:
+    """The folder below ``projects/`` that the job uses; None if it reads a project in place or has none."""
+    if spec.project_path is None or not spec.project_path.startswith("projects/"):
+        return None
+    return spec.project_path.split("/")[1]
+
+
+def _log_failure(done: asyncio.Future[None]) -> None:
+    if not done.cancelled() and (error := done.exception()) is not None:
+        log.error("something could not be stored", reason=str(error))
+
+
+def _done() -> asyncio.Future[None]:
+    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+    future.set_result(None)
+    return future

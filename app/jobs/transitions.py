@@ -1,0 +1,368 @@
+"""The rules of a job: ``(job, event) → (job, effects)``, driven by one table, pure.
+
+Every change of a job comes through :func:`transition`. It never raises for an event that is merely late (an attempt
+that is no longer the job's own, a job that has ended): such an event changes nothing and has no effects. It raises
+:class:`ImpossibleEvent` for one that cannot have happened, with the story that led there.
+
+::
+
+    configuring ──EngineFound──▶ scheduled ──ScheduleDue──▶ not_started ──AttemptStarted──▶ running
+        ▲                            │                        │   ▲                           │
+        └────────EngineMissing───────┴────────────────────────┘   └──released, failed, chunk──┤
+                                                                                              ▼
+    waiting_for_subjobs ──ChildEnded (the last one)──────────────────────────▶ completed | error | cancelled
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+from app.jobs.events import (
+    AttemptEnded,
+    AttemptFailed,
+    AttemptReleased,
+    AttemptStarted,
+    CancelAsked,
+    CancelChildren,
+    ChildEnded,
+    Effect,
+    Ended,
+    EngineFound,
+    EngineMissing,
+    FrameFailed,
+    FramesVerified,
+    JobEvent,
+    Queue,
+    Reconciled,
+    ScheduleDue,
+    StopAttempts,
+    WarningNoted,
+)
+from app.jobs.record import JobRecord, RunningChunk
+from client.models import JobStatus
+from engines.contract import FailureCause
+from engines.frames import IndexSet
+
+S = JobStatus
+Outcome = tuple[JobRecord, tuple[Effect, ...]]
+
+MAX_ATTEMPTS = 3
+"""How often the same frame may be to blame for a failed attempt before it is given up."""
+MAX_FRUITLESS = 6
+"""Failed attempts in a row without one verified frame before the whole job is given up."""
+MAX_NOTES = 50
+"""Warnings and errors kept with a job, each."""
+
+HOPELESS = frozenset({FailureCause.BAD_OPTION, FailureCause.MISSING_ASSET})
+"""Causes that no retry can mend."""
+
+
+class ImpossibleEvent(Exception):
+    """An event that the rules have no place for: a fault in the service, told with its story."""
+
+    def __init__(self, record: JobRecord, event: JobEvent, why: str) -> None:
+        super().__init__(f"job {record.id} is {record.status} ({record.state.reason}): {event!r} cannot be: {why}")
+
+
+def transition(record: JobRecord, event: JobEvent) -> Outcome:
+    """Apply one event.
+
+    Returns:
+        The record (the same object if nothing changed) and what must be done now.
+
+    Raises:
+        ImpossibleEvent: see the module.
+    """
+    if record.ended:
+        return record, ()
+    rule = _TABLE.get((record.status, type(event)))
+    return rule(record, event) if rule is not None else (record, ())
+
+
+def initial_status(scheduled: bool, has_children: bool) -> tuple[JobStatus, str]:
+    """Status and reason of a job that was just submitted."""
+    if has_children:
+        return S.WAITING_FOR_SUBJOBS, "its subjobs have not ended yet"
+    if scheduled:
+        return S.SCHEDULED, "waits for its scheduled start"
+    return S.NOT_STARTED, "waits for a free slot"
+
+
+# --- rules ---------------------------------------------------------------------------------------------------------
+
+
+def _due(record: JobRecord, event: JobEvent) -> Outcome:
+    return record.with_state(status=S.NOT_STARTED, reason="waits for a free slot"), (Queue(),)
+
+
+def _engine_missing(record: JobRecord, event: JobEvent) -> Outcome:
+    assert isinstance(event, EngineMissing)
+    return record.with_state(status=S.CONFIGURING, reason=event.reason), ()
+
+
+def _engine_found(record: JobRecord, event: JobEvent) -> Outcome:
+    if record.spec.scheduled_start is not None and record.state.started is None:
+        return record.with_state(status=S.SCHEDULED, reason="waits for its scheduled start"), ()
+    return _settle(record, ())
+
+
+def _start(record: JobRecord, event: JobEvent) -> Outcome:
+    assert isinstance(event, AttemptStarted)
+    if not event.positions or event.positions - record.waiting_positions():
+        raise ImpossibleEvent(record, event, "some of these frames are not waiting")
+    state = record.state
+    return record.with_state(
+        status=S.RUNNING,
+        reason="rendering",
+        running=(*state.running, RunningChunk(event.attempt, event.positions)),
+        attempts=state.attempts + 1,
+        started=state.started if state.started is not None else event.at,
+    ), ()
+
+
+def _verified(record: JobRecord, event: JobEvent) -> Outcome:
+    assert isinstance(event, FramesVerified)
+    chunk = _chunk(record, event.attempt)
+    if chunk is None:
+        return record, ()
+    if event.positions - chunk.positions:
+        raise ImpossibleEvent(record, event, "some of these frames are not of this attempt")
+    left = replace(chunk, positions=chunk.positions - event.positions)
+    return record.with_state(
+        done=record.state.done | event.positions,
+        running=tuple(left if item is chunk else item for item in record.state.running),
+        file_count=event.files,
+        fruitless=0,
+        seconds_per_frame=event.seconds_per_frame or record.state.seconds_per_frame,
+    ), ()
+
+
+def _attempt_ended(record: JobRecord, event: JobEvent) -> Outcome:
+    assert isinstance(event, AttemptEnded)
+    if event.verified is not None:
+        record, _ = _verified(record, event.verified)
+    chunk = _chunk(record, event.attempt)
+    if chunk is None:
+        return record, ()
+    if chunk.positions:
+        raise ImpossibleEvent(record, event, "not all its frames are verified")
+    record = record.with_state(running=_without(record, chunk), fruitless=0)
+    if event.then is not None:
+        return _start(record, event.then)
+    return _settle(record, (), ended_at=event.at)
+
+
+def _frame_failed(record: JobRecord, event: JobEvent) -> Outcome:
+    assert isinstance(event, FrameFailed)
+    chunk = _chunk(record, event.attempt)
+    if chunk is None or event.position not in chunk.positions:
+        return record, ()
+    position = IndexSet.span(event.position, event.position)
+    left = replace(chunk, positions=chunk.positions - position)
+    record = record.with_state(running=tuple(left if item is chunk else item for item in record.state.running))
+    return _strike(record, position, event.cause, event.message), ()
+
+
+def _attempt_failed(record: JobRecord, event: JobEvent) -> Outcome:
+    assert isinstance(event, AttemptFailed)
+    chunk = _chunk(record, event.attempt)
+    if chunk is None:
+        return record, ()
+    state = record.state
+    record = record.with_state(running=_without(record, chunk), fruitless=state.fruitless + 1)
+    if state.ending is not None:
+        return _settle(record, (), ended_at=event.at)
+    if event.cause in HOPELESS:
+        return _give_up(record, event.message, event.at)
+    if record.state.fruitless >= MAX_FRUITLESS:
+        story = f"{record.state.fruitless} attempts in a row brought no frame; the last one: {event.message}"
+        return _give_up(record, story, event.at)
+    if not record.spec.divisible:
+        blamed = record.spec.frames.all_positions()
+    elif event.blamed is not None and event.blamed in chunk.positions:
+        blamed = IndexSet.span(event.blamed, event.blamed)
+    else:
+        blamed = chunk.positions.first_run(1)
+    return _settle(_strike(record, blamed, event.cause, event.message), (), ended_at=event.at)
+
+
+def _released(record: JobRecord, event: JobEvent) -> Outcome:
+    assert isinstance(event, AttemptReleased)
+    chunk = _chunk(record, event.attempt)
+    if chunk is None:
+        return record, ()
+    record = record.with_state(running=_without(record, chunk))
+    return _settle(record, (), ended_at=event.at, reason=event.reason)
+
+
+def _reconciled(record: JobRecord, event: JobEvent) -> Outcome:
+    assert isinstance(event, Reconciled)
+    record = record.with_state(
+        running=(), done=event.done, failed=record.state.failed - event.done, file_count=event.files
+    )
+    if record.status in (S.CONFIGURING, S.SCHEDULED, S.WAITING_FOR_SUBJOBS):
+        return record, ()
+    return _settle(record, (), reason="taken up again after a restart; waits for a free slot")
+
+
+def _warned(record: JobRecord, event: JobEvent) -> Outcome:
+    assert isinstance(event, WarningNoted)
+    warnings = record.state.warnings
+    if event.message in warnings or event.message in record.spec.warnings or len(warnings) >= MAX_NOTES:
+        return record, ()
+    return record.with_state(warnings=(*warnings, event.message)), ()
+
+
+def _cancel(record: JobRecord, event: JobEvent) -> Outcome:
+    assert isinstance(event, CancelAsked)
+    open_children = tuple(child for child in record.spec.children if child not in record.state.children_ended)
+    effects = (CancelChildren(open_children, event.reason),) if open_children else ()
+    return _end_soon(record, S.CANCELLED, event.reason, event.at, effects)
+
+
+def _child_ended(record: JobRecord, event: JobEvent) -> Outcome:
+    assert isinstance(event, ChildEnded)
+    if event.child not in record.spec.children:
+        return record, ()
+    ended = {**record.state.children_ended, event.child: event.status.value}
+    record = record.with_state(children_ended=ended)
+    if event.status is S.ERROR:
+        record = _note_error(record, f"subjob {event.child}: {event.reason}")
+    left = len(record.spec.children) - len(ended)
+    if left:
+        return record.with_state(reason=f"{left} of its {len(record.spec.children)} subjobs have not ended yet"), ()
+    statuses = set(ended.values())
+    if S.ERROR.value in statuses:
+        failed = sum(status == S.ERROR.value for status in ended.values())
+        return _end(record, S.ERROR, f"{failed} of its {len(ended)} subjobs failed", event.at)
+    if S.CANCELLED.value in statuses:
+        return _end(record, S.CANCELLED, "one of its subjobs was cancelled", event.at)
+    everything = record.spec.frames.all_positions()
+    return _end(record.with_state(done=everything), S.COMPLETED, "all its subjobs are completed", event.at)
+
+
+# --- parts of rules ------------------------------------------------------------------------------------------------
+
+
+def _chunk(record: JobRecord, attempt: str) -> RunningChunk | None:
+    return next((chunk for chunk in record.state.running if chunk.attempt == attempt), None)
+
+
+def _without(record: JobRecord, chunk: RunningChunk) -> tuple[RunningChunk, ...]:
+    return tuple(item for item in record.state.running if item is not chunk)
+
+
+def _note_error(record: JobRecord, message: str) -> JobRecord:
+    errors = record.state.errors
+    if message in errors or len(errors) >= MAX_NOTES:
+        return record
+    return record.with_state(errors=(*errors, message))
+
+
+def _strike(record: JobRecord, blamed: IndexSet, cause: FailureCause, message: str) -> JobRecord:
+    """Blame frames once more; those blamed too often are given up."""
+    strikes = list(record.state.strikes)
+    level = 0
+    fresh = blamed
+    while fresh:
+        if level == len(strikes):
+            strikes.append(IndexSet())
+        known = fresh - (fresh - strikes[level])
+        strikes[level] |= fresh
+        fresh = known
+        level += 1
+    given_up = blamed - (blamed - strikes[MAX_ATTEMPTS - 1]) if len(strikes) >= MAX_ATTEMPTS else IndexSet()
+    if cause in HOPELESS:
+        given_up = blamed
+    text = f"frame {record.spec.frames.notation(blamed)}: {message}" if record.spec.divisible else message
+    return _note_error(record, text).with_state(strikes=tuple(strikes), failed=record.state.failed | given_up)
+
+
+def backoff(record: JobRecord) -> int:
+    """How often the frames that wait were to blame before: 0 while one without blame is waiting."""
+    waiting, strikes = record.waiting_positions(), record.state.strikes
+    if not strikes or waiting - strikes[0]:
+        return 0
+    return sum(1 for struck in strikes if len(waiting - struck) < len(waiting))
+
+
+def _give_up(record: JobRecord, reason: str, at: float) -> Outcome:
+    """End the whole job as failed; what runs elsewhere is stopped, frames that never came count as failed."""
+    left = record.spec.frames.all_positions() - record.state.done
+    record = _note_error(record, reason)
+    if not record.state.running:
+        record = record.with_state(failed=left)
+    return _end_soon(record, S.ERROR, reason, at)
+
+
+def _end_soon(
+    record: JobRecord, status: JobStatus, reason: str, at: float, effects: tuple[Effect, ...] = ()
+) -> Outcome:
+    """End the job; if attempts are alive, stop them first: a job that has ended has no process."""
+    if not record.state.running:
+        return _end(record, status, reason, at, effects)
+    stop = StopAttempts(tuple(chunk.attempt for chunk in record.state.running), reason)
+    story = f"is ending, as soon as its processes have: {reason}"
+    return record.with_state(ending=status, ending_reason=reason, reason=story), (stop, *effects)
+
+
+def _end(record: JobRecord, status: JobStatus, reason: str, at: float, effects: tuple[Effect, ...] = ()) -> Outcome:
+    record = record.with_state(status=status, reason=reason, running=(), ended=at, ending=None, ending_reason="")
+    return record, (*effects, Ended(status, reason))
+
+
+def _settle(
+    record: JobRecord,
+    effects: tuple[Effect, ...],
+    *,
+    ended_at: float | None = None,
+    reason: str | None = None,
+) -> Outcome:
+    """Where the job stands once an attempt is over (or after a restart)."""
+    state, total = record.state, len(record.spec.frames)
+    if not state.running and len(state.done) + len(state.failed) == total:
+        at = ended_at if ended_at is not None else (state.started or record.spec.created)
+        if state.failed:
+            frames = record.spec.frames.notation(state.failed)
+            if not record.spec.divisible:
+                return _end(record, S.ERROR, state.errors[-1] if state.errors else "it failed", at, effects)
+            return _end(record, S.ERROR, f"{len(state.failed)} of {total} frames failed: {frames[:200]}", at, effects)
+        return _end(record, S.COMPLETED, f"all {total} frames are verified", at, effects)
+    if state.ending is not None:
+        if state.running:
+            return record, effects
+        at = ended_at if ended_at is not None else (state.started or record.spec.created)
+        if state.ending is S.ERROR:
+            record = record.with_state(failed=record.spec.frames.all_positions() - state.done)
+        return _end(record, state.ending, state.ending_reason, at, effects)
+    times = backoff(record)
+    if state.running:
+        return record.with_state(status=S.RUNNING, reason="rendering"), (*effects, Queue(times))
+    if reason is None:
+        reason = f"{len(state.done)} of {total} frames done; waits for a free slot"
+        if times:
+            reason = f"{len(state.done)} of {total} frames done; tries again after a pause: {state.errors[-1]}"
+    return record.with_state(status=S.NOT_STARTED, reason=reason), (*effects, Queue(times))
+
+
+Rule = Callable[[JobRecord, JobEvent], Outcome]
+_ALIVE = (S.CONFIGURING, S.SCHEDULED, S.NOT_STARTED, S.RUNNING, S.WAITING_FOR_SUBJOBS)
+_TABLE: dict[tuple[JobStatus, type], Rule] = {
+    (S.SCHEDULED, ScheduleDue): _due,
+    (S.SCHEDULED, EngineMissing): _engine_missing,
+    (S.NOT_STARTED, EngineMissing): _engine_missing,
+    (S.CONFIGURING, EngineMissing): _engine_missing,
+    (S.CONFIGURING, EngineFound): _engine_found,
+    (S.NOT_STARTED, AttemptStarted): _start,
+    (S.RUNNING, AttemptStarted): _start,
+    (S.RUNNING, FramesVerified): _verified,
+    (S.RUNNING, AttemptEnded): _attempt_ended,
+    (S.RUNNING, FrameFailed): _frame_failed,
+    (S.RUNNING, AttemptFailed): _attempt_failed,
+    (S.RUNNING, AttemptReleased): _released,
+    (S.WAITING_FOR_SUBJOBS, ChildEnded): _child_ended,
+    **{(status, Reconciled): _reconciled for status in _ALIVE},
+    **{(status, WarningNoted): _warned for status in _ALIVE},
+    **{(status, CancelAsked): _cancel for status in _ALIVE},
+}

@@ -1,0 +1,173 @@
+"""Builds the service: every part in order, taken down in reverse.
+
+``create_app(settings)`` gives the ASGI application, ``serve(settings)`` runs it under uvicorn until it is told to
+stop. Nothing is opened before the application's lifespan begins, and everything is closed when it has ended.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from pathlib import Path
+
+import structlog
+from fastapi import FastAPI
+from starlette.responses import PlainTextResponse
+from starlette.types import Message, Receive, Scope, Send
+
+from app.api import build_api
+from app.api.front import Front
+from app.api.guard import Guard
+from app.api.parts import Parts
+from app.jobs.feed import Feed
+from app.jobs.folders import DataFolder
+from app.jobs.intake import Intake
+from app.jobs.service import JobService
+from app.jobs.store import Store, StoreError
+from app.node.benchmarks import Benchmarks
+from app.node.instance import InstanceError, InstanceLock, load_node_id, load_token
+from app.node.node import Node
+from app.node.status import NodeStatusReader
+from app.outputs.manifest import Manifests
+from app.outputs.previews import Previews
+from app.outputs.workers import Workers
+from app.render.catalog import EngineCatalog
+from app.render.delivery import Delivery
+from app.render.previewing import JobPreviews
+from app.render.processes import adopt_orphans
+from app.render.recovery import check_engines, end_survivors, reconcile
+from app.render.supervisor import Supervisor
+from app.settings import Settings
+from engines.contract import Engine, ProjectInfo
+
+log = structlog.get_logger(__name__)
+
+
+class Application:
+    """ASGI: the lifespan builds the parts, every request goes to the front.
+
+    ``token`` is what requests must carry, ``port`` where the service listens; both are known once it runs.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self.settings = settings
+        self.token = ""
+        self.port = settings.port
+        self.api = build_api(settings, self._lifespan)
+        self._front: Front | None = None
+        self._feed: Feed | None = None
+        self._trouble = ""  # why it did not start, where a person can mend it
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request, or the lifespan."""
+        if scope["type"] != "lifespan":
+            starting = PlainTextResponse("the service is starting or stopping; ask again soon", 503)
+            await (self._front or starting)(scope, receive, send)
+            return
+
+        async def in_a_sentence(message: Message) -> None:
+            # Starlette would have the server print its traceback.
+            if message["type"] == "lifespan.startup.failed" and self._trouble:
+                message = {**message, "message": self._trouble}
+            await send(message)
+
+        await self.api(scope, receive, in_a_sentence)
+
+    def release(self) -> None:
+        """The service stops soon: let go of everyone who waits."""
+        if self._feed is not None:
+            self._feed.close()
+
+    @asynccontextmanager
+    async def running(self) -> AsyncIterator[Parts]:
+        """The service with all its parts, without a server in front of it (tests talk to it through ASGI).
+
+        Raises:
+            InstanceError: the data folder cannot be used, or another service has it.
+            StoreError: the store cannot be opened.
+        """
+        settings, folders = self.settings, DataFolder(self.settings.data_dir)
+        async with AsyncExitStack() as stack:
+            lock = InstanceLock(settings.data_dir)
+            await asyncio.to_thread(lock.acquire)
+            stack.callback(lock.release)
+            await asyncio.to_thread(folders.prepare)
+            self.token = await asyncio.to_thread(load_token, settings, folders)
+            node_id = await asyncio.to_thread(load_node_id, folders)
+            adopt_orphans()
+            store = Store(folders.database)
+            await store.open()
+            stack.push_async_callback(store.close)
+            feed = self._feed = Feed(store.store_id, store.epoch)
+            stack.callback(feed.close)
+            workers = Workers()
+            stack.push_async_callback(workers.close)
+            previews = Previews(workers)
+            stack.push_async_callback(previews.close)
+            jobs = JobService(store, feed, folders, progress_interval=settings.progress_interval)
+            stack.push_async_callback(jobs.close)
+            catalog = EngineCatalog(settings, folders.engines)
+            _, unfinished = await asyncio.gather(catalog.refresh(), jobs.load())
+            manifests = Manifests()
+            delivery = Delivery(folders, workers, manifests)
+            await end_survivors(store, jobs)
+            await reconcile(unfinished, jobs, delivery, folders)
+            supervisor = Supervisor(settings, jobs, catalog, folders, delivery, store.store_id)
+            stack.push_async_callback(supervisor.close)
+            job_previews = JobPreviews(previews, jobs, catalog, folders, manifests)
+            supervisor.on_frames = job_previews.on_frames
+            jobs.on_effect(job_previews.on_effect)
+            check_engines(jobs, catalog)
+            jobs.resume()
+            supervisor.start()
+
+            async def inspect(engine: Engine, project: Path) -> ProjectInfo:
+                return await workers.run(engine.inspect, project)
+
+            intake = Intake(settings, folders, jobs, catalog, inspect)
+            stack.push_async_callback(intake.close)
+
+            def slots() -> dict[str, int]:
+                return {name: catalog.slots(name) for name in catalog.engines}
+
+            reader = NodeStatusReader(settings, folders, jobs.counts, slots, node_id=node_id, port=lambda: self.port)
+            yield Parts(
+                settings=settings,
+                folders=folders,
+                store=store,
+                feed=feed,
+                jobs=jobs,
+                catalog=catalog,
+                intake=intake,
+                manifests=manifests,
+                previews=job_previews,
+                node=Node(reader, Benchmarks(settings, folders)),
+            )
+
+    @asynccontextmanager
+    async def _lifespan(self, api: FastAPI) -> AsyncIterator[None]:
+        async with AsyncExitStack() as stack:
+            try:
+                parts = await stack.enter_async_context(self.running())
+            except (InstanceError, StoreError) as error:
+                self._trouble = str(error)
+                raise
+            api.state.parts = parts
+            self._front = Front(api, Guard(self.settings, self.token))
+            try:
+                yield
+            finally:
+                self._front = None
+
+
+def create_app(settings: Settings) -> Application:
+    """The ASGI application of one node."""
+    return Application(settings)
+
+
+def serve(settings: Settings) -> None:
+    """Run the service until SIGINT or SIGTERM; see :mod:`app.server`."""
+    from app.server import run
+
+    run(create_app(settings))

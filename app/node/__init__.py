@@ -1,0 +1,1 @@
+"""This machine: status, benchmarks, resources."""

@@ -1,0 +1,1 @@
+"""What came out: verification, manifest, previews, streamed archives."""

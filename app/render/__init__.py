@@ -1,0 +1,1 @@
+"""Who renders next and how: queue, supervisor, process trees, recovery."""

@@ -1,0 +1,42 @@
+"""What the slots that work for one job share while they do: its log, how long its frames took, its progress."""
+
+from __future__ import annotations
+
+import asyncio
+import statistics
+from collections import deque
+from dataclasses import dataclass, field
+
+from app.jobs.codec import JobProgress
+from app.render.logs import JobLog
+
+TIMINGS = 64
+"""Frames whose times are remembered for the median."""
+
+
+@dataclass(slots=True)
+class JobAtWork:
+    """One job that has sessions."""
+
+    log: JobLog
+    sessions: int = 0  # slots that work for it
+    colour: dict[str, str] = field(default_factory=dict)  # as the engine itself says; see Plan.colour
+    quiet: asyncio.Event = field(default_factory=asyncio.Event)
+    seconds: deque[float] = field(default_factory=lambda: deque(maxlen=TIMINGS))
+    _progress: dict[str, tuple[float, str]] = field(default_factory=dict)  # by attempt
+
+    def frame_took(self, seconds: float | None) -> float | None:
+        """Note the time of a frame, in seconds. Returns the median so far."""
+        if seconds is not None:
+            self.seconds.append(seconds)
+        return round(statistics.median(self.seconds), 4) if self.seconds else None
+
+    def progress(self, attempt: str, fraction: float, current: str) -> JobProgress:
+        """Note how far an attempt is (frames). Returns the progress of the job."""
+        self._progress[attempt] = (fraction, current)
+        parts = self._progress.values()
+        return JobProgress(sum(part[0] for part in parts), "; ".join(part[1] for part in parts if part[1])[:300])
+
+    def attempt_over(self, attempt: str) -> None:
+        """Forget the progress of an attempt."""
+        self._progress.pop(attempt, None)

@@ -1,0 +1,64 @@
+"""Hands the files of an attempt to the outputs room, and knows what every job has there."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+from app.jobs.folders import DataFolder
+from app.jobs.record import JobRecord
+from app.outputs.delivery import deliver
+from app.outputs.manifest import Manifest, Manifests, frames_of
+from app.outputs.workers import Workers
+from engines.contract import Chunk, ExpectedOutput
+from engines.frames import IndexSet
+
+
+class Delivery:
+    """Delivers the outputs of all jobs."""
+
+    def __init__(self, folders: DataFolder, workers: Workers, manifests: Manifests) -> None:
+        self._folders = folders
+        self._workers = workers
+        self._manifests = manifests
+        self._held: dict[str, Manifest] = {}
+
+    async def hold(self, job_id: str) -> None:
+        """Have the manifest of a job at hand from now on. Comes before :meth:`deliver` and :meth:`file_count`."""
+        if job_id not in self._held:
+            self._held[job_id] = await asyncio.to_thread(self._manifests.at, self._folders.manifest(job_id))
+
+    async def release(self, job_id: str) -> None:
+        """The job is not rendered just now: write its manifest down for good."""
+        manifest = self._held.pop(job_id, None)
+        if manifest is not None and len(manifest):
+            await asyncio.to_thread(manifest.sync, self._folders.output(job_id))
+
+    async def deliver(self, job_id: str, chunk: Chunk, expected: Sequence[ExpectedOutput]) -> None:
+        """Verify files of the chunk's folder, move them into the job's output folder, list them in its manifest.
+
+        Raises:
+            VerificationError: one of them cannot be counted; those before it are.
+        """
+        if expected:
+            output = self._folders.output(job_id)
+            await deliver(self._workers, chunk.folder, expected, self._held[job_id], output, chunk.attempt)
+
+    def file_count(self, job_id: str) -> int:
+        """How many outputs the job has."""
+        return len(self._held[job_id])
+
+    async def reconcile(self, record: JobRecord) -> tuple[IndexSet, int]:
+        """After a start: what really is in the output folder.
+
+        Returns:
+            The frames that are done, and the number of outputs.
+        """
+        manifest = await asyncio.to_thread(self._manifests.at, self._folders.manifest(record.id))
+        entries = await asyncio.to_thread(manifest.reconcile, self._folders.output(record.id))
+        frames = record.spec.frames
+        if record.spec.divisible:
+            return frames.positions(frames_of(entries)), len(entries)
+        # Frames of one file, or of one run, are there together or not at all.
+        whole = bool(record.state.done) and len(entries) >= record.state.file_count > 0
+        return (frames.all_positions() if whole else IndexSet()), len(entries)

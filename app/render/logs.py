@@ -1,0 +1,129 @@
+"""The log of a job: one file, bounded, readable while it grows.
+
+What the engine prints is kept until the file has its size; what the service itself says about a job (the command
+line, how attempts ended) is always kept. Bytes that are no UTF-8 and control characters never reach the file. Disk
+writes are made by one thread for all logs; the event loop only hands text over.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import codecs
+import shlex
+import subprocess
+import sys
+from collections import deque
+from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from datetime import UTC, datetime
+from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+TAIL_LINES = 40
+"""Last lines of the engine's output that are kept in memory to explain a failure."""
+_FLUSH_SECONDS = 0.1
+_FLUSH_CHARACTERS = 1 << 16
+_CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127)) | {13: "\n"}
+
+
+class LogWriter:
+    """The thread that writes all logs."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self.max_bytes = max_bytes
+        self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log-writer")
+
+    def append(self, path: Path, text: str) -> asyncio.Future[None]:
+        """Append text to a file, after everything handed over before."""
+        return asyncio.get_running_loop().run_in_executor(self._executor, _append, path, text)
+
+    async def close(self) -> None:
+        """Write what waits and end the thread."""
+        await asyncio.to_thread(self._executor.shutdown)
+
+
+def _append(path: Path, text: str) -> None:
+    try:
+        with path.open("a", encoding="utf-8", errors="replace", newline="\n") as file:
+            file.write(text)
+    except OSError as error:
+        log.error("a job's log cannot be written", log=path.name, reason=str(error))
+
+
+class JobLog:
+    """One job's log. Methods are for the event loop's thread and never wait, but for :meth:`flush`."""
+
+    def __init__(self, path: Path, writer: LogWriter, written: int = 0) -> None:
+        self._path = path
+        self._writer = writer
+        self._size = written
+        self._full = False
+        self._pending: list[str] = []
+        self._pending_size = 0
+        self._timer: asyncio.TimerHandle | None = None
+        self._last: asyncio.Future[None] | None = None
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._partial = ""
+        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+
+    def say(self, text: str) -> None:
+        """A line of the service's own."""
+        stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+        self._add(f"{'' if not self._partial else chr(10)}[zordon {stamp}] {text}\n")
+        self._partial = ""
+
+    def command(self, line: str) -> None:
+        """The command line of a session, alone on its line so that it can be copied as it stands."""
+        self._add(f"{'' if not self._partial else chr(10)}{line}\n")
+        self._partial = ""
+
+    def engine(self, data: bytes) -> None:
+        """Bytes that the engine printed, cut anywhere."""
+        text = self._decoder.decode(data).translate(_CONTROL)
+        *lines, rest = (self._partial + text).split("\n")
+        self.tail.extend(line[:1000] for line in lines if line.strip())
+        self._partial = rest[-1000:]
+        if self._full:
+            return
+        self._size += len(data)
+        if self._size > self._writer.max_bytes:
+            self._full = True
+            self._partial = ""
+            self._add("\n")
+            self.say(f"the engine printed more than {self._writer.max_bytes} bytes; the rest of its output is left out")
+            return
+        self._add(text)
+
+    async def flush(self) -> None:
+        """Wait until everything said so far is in the file."""
+        self._write()
+        if self._last is not None:
+            await self._last
+
+    def _add(self, text: str) -> None:
+        self._pending.append(text)
+        self._pending_size += len(text)
+        if self._pending_size > _FLUSH_CHARACTERS:
+            self._write()
+        elif self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_FLUSH_SECONDS, self._write)
+
+    def _write(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        if self._pending:
+            text = "".join(self._pending)
+            self._pending.clear()
+            self._pending_size = 0
+            self._last = self._writer.append(self._path, text)
+
+
+def command_line(argv: Sequence[str], environment: Mapping[str, str]) -> str:
+    """A command as a person would paste it into a terminal, with the variables that the engine asked for."""
+    if sys.platform == "win32":
+        return subprocess.list2cmdline(argv)
+    return "".join(f"{name}={shlex.quote(value)} " for name, value in environment.items()) + shlex.join(argv)

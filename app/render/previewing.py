@@ -1,0 +1,109 @@
+"""What the previews of a job are made of: its outputs, its frame rate, the colours of the engine that rendered it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+
+from app.jobs.events import Effect, Ended
+from app.jobs.folders import DataFolder
+from app.jobs.record import JobRecord
+from app.jobs.service import JobNotFound, JobService
+from app.outputs.manifest import Manifest, Manifests
+from app.outputs.previews import Preview, Previews, PreviewSource
+from app.render.catalog import EngineCatalog
+from client.models import JobStatus
+from engines.contract import EngineVersion
+
+_KEPT_COLOURS = 1000
+
+
+class JobPreviews:
+    """The previews of all jobs, by job."""
+
+    def __init__(
+        self,
+        previews: Previews,
+        jobs: JobService,
+        catalog: EngineCatalog,
+        folders: DataFolder,
+        manifests: Manifests,
+    ) -> None:
+        self._previews = previews
+        self._jobs = jobs
+        self._catalog = catalog
+        self._folders = folders
+        self._manifests = manifests
+        # What the engine itself said of its colours where the plan said something else.
+        self._colours: dict[str, Mapping[str, str]] = {}
+
+    async def get(self, job_id: str, size: str, *, video_ok: bool) -> Preview | None:
+        """A preview of a job as it is now; None if it has no output that could be shown.
+
+        Args:
+            size: ``small`` or ``big``.
+            video_ok: whether the video will do, if it is there already.
+
+        Raises:
+            JobNotFound: there is no such job.
+            PreviewError: it cannot be made.
+        """
+        return await self._previews.get(await self._source_of(job_id), size, video_ok=video_ok)
+
+    async def video(self, job_id: str) -> Preview | None:
+        """The preview video of a completed job, made now if need be; None if there is nothing that moves.
+
+        Raises:
+            JobNotFound: there is no such job.
+            PreviewError: it cannot be made.
+        """
+        return await self._previews.video(await self._source_of(job_id))
+
+    def on_frames(self, record: JobRecord, version: EngineVersion, colour: Mapping[str, str]) -> None:
+        """A job has new outputs: renew its previews soon."""
+        if colour and dict(colour) != dict(record.spec.colour):
+            self._colours[record.id] = colour
+            if len(self._colours) > _KEPT_COLOURS:
+                del self._colours[next(iter(self._colours))]
+        self._notice(record)
+
+    def on_effect(self, record: JobRecord, effect: Effect) -> None:
+        """A job has ended well: make its video."""
+        if isinstance(effect, Ended) and effect.status is JobStatus.COMPLETED:
+            self._notice(record)
+
+    async def forget(self, job_id: str) -> None:
+        """The job is being deleted. Raises nothing, also if there is none."""
+        try:
+            record = await self._jobs.record(job_id)
+        except JobNotFound:
+            return
+        for one in (job_id, *record.spec.children):
+            await self._previews.forget(self._folders.previews(one))
+
+    async def _source_of(self, job_id: str) -> PreviewSource:
+        record = await self._jobs.record(job_id)
+        path = self._folders.manifest(job_id)
+        manifest = self._manifests.at_hand(path)
+        if manifest is None:
+            manifest = await asyncio.to_thread(self._manifests.at, path)
+        return self._source(record, manifest)
+
+    def _notice(self, record: JobRecord) -> None:
+        manifest = self._manifests.at_hand(self._folders.manifest(record.id))
+        if manifest is not None:
+            self._previews.notice(self._source(record, manifest))
+
+    def _source(self, record: JobRecord, manifest: Manifest) -> PreviewSource:
+        spec = record.spec
+        version = self._catalog.find(spec.engine, spec.engine_version)
+        engine = self._catalog.engines.get(spec.engine)
+        return PreviewSource(
+            manifest=manifest,
+            output=self._folders.output(spec.id),
+            folder=self._folders.previews(spec.id),
+            complete=record.status is JobStatus.COMPLETED,
+            fps=spec.fps,
+            colour=self._colours.get(spec.id, spec.colour),
+            colour_config=engine.colour_config(version) if engine is not None and version is not None else None,
+        )

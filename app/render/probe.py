@@ -1,0 +1,53 @@
+"""Short questions to an engine (its version, its help, its devices): a process with a time limit and bounded output."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+from collections.abc import Sequence
+
+from app.render.environment import engine_environment
+
+MAX_PRINTED = 1 << 20
+"""Bytes of output that are kept."""
+
+
+class ProbeError(Exception):
+    """The process could not be started or did not end in time."""
+
+
+async def ask(argv: Sequence[str], *, seconds: float = 30.0) -> tuple[int, str]:
+    """Run a command to its end.
+
+    Returns:
+        Its exit code and what it printed (stdout and stderr, UTF-8, damaged bytes replaced).
+
+    Raises:
+        ProbeError: see the class.
+    """
+    try:
+        process = await asyncio.create_subprocess_exec(
+            *argv,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=asyncio.subprocess.PIPE,
+            stderr=asyncio.subprocess.STDOUT,
+            env=engine_environment(),
+        )
+    except OSError as error:
+        raise ProbeError(f"{argv[0]} cannot be started: {error}") from error
+    assert process.stdout is not None
+    printed = bytearray()
+    try:
+        async with asyncio.timeout(seconds):
+            while block := await process.stdout.read(65536):
+                if len(printed) < MAX_PRINTED:
+                    printed += block
+            code = await process.wait()
+    except TimeoutError as error:
+        raise ProbeError(f"{argv[0]} did not answer within {seconds:g} s") from error
+    finally:
+        if process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                process.kill()
+            await process.wait()
+    return code, printed[:MAX_PRINTED].decode("utf-8", "replace")

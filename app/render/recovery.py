@@ -1,0 +1,58 @@
+"""After a start: end what a crash left running, and let every unfinished job go on with exactly the missing frames."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+
+import structlog
+
+from app.jobs import queries
+from app.jobs.events import EngineFound, EngineMissing, Reconciled
+from app.jobs.folders import DataFolder
+from app.jobs.record import JobRecord
+from app.jobs.service import JobService
+from app.jobs.store import Store
+from app.render.catalog import EngineCatalog
+from app.render.delivery import Delivery
+from app.render.processes import boot_id, end_leftovers
+from client.models import JobStatus
+
+log = structlog.get_logger(__name__)
+
+
+async def end_survivors(store: Store, jobs: JobService) -> int:
+    """End the engine processes that outlived the service. Returns how many there were.
+
+    Known ones are recognised by pid, start time and boot id; all others by the cookie in their environment.
+    """
+    rows = await store.read(queries.load_processes)
+    boot = boot_id()
+    known = {row.pid: row.started for row in rows if row.boot == boot}
+    ended = await asyncio.to_thread(end_leftovers, store.store_id, known)
+    if ended:
+        log.warning("ended engine processes of the time before the restart", count=ended)
+    await jobs.note(*(queries.end_process(row.session) for row in rows))
+    return ended
+
+
+async def reconcile(unfinished: Sequence[JobRecord], jobs: JobService, delivery: Delivery, folders: DataFolder) -> None:
+    """Compare every unfinished job with what is in its output folder; what is there and listed counts, the rest is
+    rendered again. What its attempts have left in their own folders goes."""
+    for record in unfinished:
+        if not record.state.attempts:
+            continue
+        await asyncio.to_thread(folders.clear_attempts, record.id)
+        done, files = await delivery.reconcile(record)
+        await jobs.apply(record.id, Reconciled(done, files))
+
+
+def check_engines(jobs: JobService, catalog: EngineCatalog) -> None:
+    """Jobs whose engine version is gone wait for it; jobs that waited go on."""
+    for record in jobs.live_records():
+        version = catalog.find(record.spec.engine, record.spec.engine_version)
+        if version is None and record.status in (JobStatus.NOT_STARTED, JobStatus.SCHEDULED):
+            reason = f"{record.spec.engine} {record.spec.engine_version} is not installed on this node any more"
+            jobs.apply(record.id, EngineMissing(reason))
+        elif version is not None and record.status is JobStatus.CONFIGURING:
+            jobs.apply(record.id, EngineFound())

@@ -1,0 +1,306 @@
+"""One slot: takes a job, opens a session for it, gives the session chunk after chunk, reports how each went."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import structlog
+
+from app.jobs import queries
+from app.jobs.chunking import next_chunk
+from app.jobs.events import (
+    AttemptEnded,
+    AttemptFailed,
+    AttemptReleased,
+    AttemptStarted,
+    EngineMissing,
+    FrameFailed,
+    FramesVerified,
+    WarningNoted,
+)
+from app.jobs.record import JobRecord
+from app.jobs.store import Statement, StoreError
+from app.jobs.transitions import backoff
+from app.render.at_work import JobAtWork
+from app.render.attempt import Attempt, AttemptPorts, Failed, Outcome, Stopped, Succeeded
+from app.render.processes import LaunchError, boot_id
+from app.render.session import Session
+from engines.contract import Chunk, EngineVersion, ExpectedOutput, FailureCause, Ready, Refusal, SessionRequest
+from engines.frames import IndexSet
+
+if TYPE_CHECKING:
+    from app.render.supervisor import Supervisor
+
+log = structlog.get_logger(__name__)
+
+
+class Slot:
+    """See the module. ``attempt`` is the id of the attempt that it renders now, or ``""``."""
+
+    def __init__(self, owner: Supervisor, engine: str) -> None:
+        self.attempt = ""
+        self._owner = owner
+        self._engine = engine
+        self._session: Session | None = None
+        self._work: JobAtWork | None = None
+        self._job = ""  # the job that it has entered
+        self._finished: tuple[str, AttemptEnded] | None = None  # the job, and what is not yet reported of it
+        self._stop_reason = ""
+        self._closing = False
+        self._idle = asyncio.Event()
+        self._idle.set()
+
+    async def run(self) -> None:
+        """Render until cancelled; :meth:`close` comes first, so that nothing is under way then."""
+        while not self._closing:
+            record = self._owner.queue.take(self._engine)
+            if record is None:
+                await self._rest()
+                record = self._owner.queue.take(self._engine)
+            if record is None:
+                self._idle.set()
+                await self._owner.queue.wait(self._engine)
+                continue
+            self._idle.clear()
+            await self._take(record)
+        await self._rest()
+        self._idle.set()
+
+    def stop_attempt(self, reason: str) -> None:
+        """End the attempt that is under way."""
+        self._stop_reason = reason
+        if self._session is not None:
+            self._session.stop(reason)
+
+    async def close(self) -> None:
+        """Take nothing more, end what is under way, and wait until it is over."""
+        self._closing = True
+        self.stop_attempt("the service stops")
+        await self._idle.wait()
+
+    # --- taking a chunk ------------------------------------------------------------------------------------------
+
+    async def _take(self, record: JobRecord) -> None:
+        """Begin an attempt at the next chunk of this job. Nothing waits between choosing the frames and claiming them:
+        another slot could take the same."""
+        owner, spec = self._owner, record.spec
+        version = owner.catalog.find(spec.engine, spec.engine_version)
+        if version is None:
+            reason = f"{spec.engine} {spec.engine_version} is not installed on this node any more"
+            self._owner.jobs.apply(record.id, EngineMissing(reason))
+            return
+        positions = next_chunk(
+            record,
+            slots=owner.catalog.slots(spec.engine),
+            chunk_seconds=owner.settings.chunk_seconds,
+            max_frames=owner.settings.max_chunk_frames,
+        )
+        if not positions:
+            return
+        attempt = f"{record.id}-{record.state.attempts + 1}"
+        reused = self._session if self._job == record.id else None
+        if reused is not None and not (reused.alive and reused.takes_chunks):
+            reused = None
+        committed = self._claim(record, AttemptStarted(attempt, positions, time.time()), reused)
+        fresh = self._job != record.id
+        work = owner.enter(record.id) if fresh or self._work is None else self._work
+        left = owner.jobs.live(record.id)
+        if left is not None and spec.divisible and not backoff(left) and left.waiting_positions():
+            owner.queue.offer(left)
+        self.attempt, self._stop_reason = attempt, ""
+        try:
+            if reused is None:
+                await self._close_session()
+            self._report_finished()  # of another job, if anything: its process is gone now
+            if fresh:
+                if self._job:
+                    await owner.leave(self._job)
+                self._job, self._work = record.id, work
+                await owner.delivery.hold(record.id)
+            outcome = await self._render(record, version, attempt, positions, committed)
+        finally:
+            self.attempt = ""
+        work.attempt_over(attempt)
+        await self._conclude(record, version, attempt, outcome)
+
+    def _claim(self, record: JobRecord, started: AttemptStarted, reused: Session | None) -> asyncio.Future[None]:
+        notation = record.spec.frames.notation(started.positions)
+        session = reused.id if reused is not None else started.attempt
+        begin = queries.begin_attempt(started.attempt, record.id, session, notation, started.at)
+        if self._finished is not None and self._finished[0] == record.id:
+            return self._report_finished(started, begin)
+        return self._owner.jobs.apply(record.id, started, begin)
+
+    def _report_finished(self, then: AttemptStarted | None = None, *also: Statement) -> asyncio.Future[None]:
+        """Report the attempt that succeeded last, together with the one that follows it."""
+        if self._finished is None:
+            return self._owner.jobs.note(*also)
+        (job, ended), self._finished = self._finished, None
+        end = queries.end_attempt(ended.attempt, ended.at, "succeeded", "")
+        return self._owner.jobs.apply(job, replace(ended, then=then), end, *also)
+
+    async def _rest(self) -> None:
+        """Nothing to do: close the session, report (an ended job has no process), leave the job."""
+        await self._close_session()
+        committed = self._report_finished()
+        with contextlib.suppress(StoreError):  # logged where it happened
+            await committed
+        if self._job:
+            job, self._job, self._work = self._job, "", None
+            await self._owner.leave(job)
+
+    async def _close_session(self) -> None:
+        session, self._session = self._session, None
+        if session is None:
+            return
+        await session.close()
+        if session.process is not None:
+            self._owner.jobs.note(queries.end_process(session.id))
+        self._owner.discard(session.request.folder)
+
+    # --- rendering it --------------------------------------------------------------------------------------------
+
+    async def _render(
+        self,
+        record: JobRecord,
+        version: EngineVersion,
+        attempt: str,
+        positions: IndexSet,
+        committed: asyncio.Future[None],
+    ) -> Outcome:
+        assert self._work is not None
+        owner, spec = self._owner, record.spec
+        engine = owner.catalog.engine(spec.engine)
+        chunk = Chunk(attempt, spec.frames.frames_at(positions), owner.folders.attempt(record.id, attempt))
+        session = self._session
+        try:
+            if session is None:
+                request = self._request(record, version, owner.folders.session(record.id, attempt))
+                session = Session(
+                    engine,
+                    request,
+                    job_id=record.id,
+                    store_id=owner.store_id,
+                    log=self._work.log,
+                    grace=owner.settings.term_seconds,
+                )
+            else:
+                await asyncio.to_thread(chunk.folder.mkdir, parents=True, exist_ok=True)
+            await committed
+            if self._stop_reason:
+                return Stopped(self._stop_reason)
+            watcher = Attempt(
+                session,
+                chunk,
+                engine.expected(session.request, chunk),
+                spec.divisible,
+                self._ports(record, chunk, session.request.version),
+                owner.settings.stall_seconds,
+            )
+            if self._session is None:
+                watcher.listen()
+                await self._open(session, attempt, chunk)
+            return await watcher.run()
+        except LaunchError as error:
+            return Failed(FailureCause.MACHINE, str(error))
+        except StoreError as error:
+            return Failed(FailureCause.DISK, str(error))
+        except Refusal as error:
+            return Failed(FailureCause.BAD_OPTION, error.message)
+
+    def _request(self, record: JobRecord, version: EngineVersion, folder: Path) -> SessionRequest:
+        spec, owner = record.spec, self._owner
+        return SessionRequest(
+            project=owner.folders.project(spec.project_path) if spec.project_path is not None else None,
+            frames=spec.frames,
+            version=version,
+            options=owner.catalog.engine(spec.engine).options_model.model_validate(dict(spec.options)),
+            output_format=spec.output_format,
+            width=spec.width,
+            height=spec.height,
+            fps=spec.fps,
+            details=spec.details,
+            folder=folder,
+            name=spec.output_name,
+            threads=owner.settings.engine_threads,
+        )
+
+    async def _open(self, session: Session, attempt: str, chunk: Chunk) -> None:
+        self._session = session
+        process = await session.open(attempt, chunk)
+        self._owner.jobs.note(queries.begin_process(attempt, process.pid, process.started, boot_id()))
+        if self._stop_reason:
+            session.stop(self._stop_reason)
+
+    def _ports(self, record: JobRecord, chunk: Chunk, version: EngineVersion) -> AttemptPorts:
+        assert self._work is not None
+        owner, work, attempt, frames = self._owner, self._work, chunk.attempt, record.spec.frames
+
+        async def deliver(chunk: Chunk, expected: Sequence[ExpectedOutput]) -> None:
+            await owner.delivery.deliver(record.id, chunk, expected)
+
+        def verified(done: Sequence[int], seconds: float | None) -> None:
+            work.attempt_over(attempt)
+            owner.jobs.apply(record.id, self._frames_verified(record, attempt, done, seconds))
+            if owner.on_frames is not None:
+                owner.on_frames(record, version, work.colour)
+
+        def frame_failed(frame: int, cause: FailureCause, message: str) -> None:
+            work.log.say(f"frame {frame} failed ({cause}): {message}")
+            owner.jobs.apply(record.id, FrameFailed(attempt, frames.position(frame), cause, message, time.time()))
+
+        def warned(message: str) -> None:
+            work.log.say(f"warning: {message}")
+            owner.jobs.apply(record.id, WarningNoted(message))
+
+        def ready(event: Ready) -> None:
+            work.colour = dict(event.colour)
+
+        def progress(fraction: float, current: str) -> None:
+            owner.jobs.progress(record.id, work.progress(attempt, fraction, current))
+
+        return AttemptPorts(deliver, verified, frame_failed, warned, ready, progress)
+
+    def _frames_verified(
+        self, record: JobRecord, attempt: str, frames: Sequence[int], seconds: float | None
+    ) -> FramesVerified:
+        assert self._work is not None
+        files = self._owner.delivery.file_count(record.id)
+        median = self._work.frame_took(seconds)
+        return FramesVerified(attempt, record.spec.frames.positions(frames), files, median)
+
+    async def _conclude(self, record: JobRecord, version: EngineVersion, attempt: str, outcome: Outcome) -> None:
+        """Report how the attempt went, and take away what it left in its folder."""
+        assert self._work is not None
+        owner, now, say = self._owner, time.time(), self._work.log.say
+        if isinstance(outcome, Succeeded):
+            verified = self._frames_verified(record, attempt, outcome.frames, outcome.seconds)
+            self._finished = (record.id, AttemptEnded(attempt, now, verified if outcome.frames else None))
+            if outcome.frames and owner.on_frames is not None:
+                owner.on_frames(record, version, self._work.colour)
+            if self._session is not None and not self._session.alive:
+                await self._close_session()
+            left = owner.jobs.live(record.id)
+            if left is None or self._closing:
+                self._report_finished()
+            elif left.waiting_positions() and not backoff(left):
+                owner.queue.offer(left)
+        elif isinstance(outcome, Stopped):
+            say(f"attempt {attempt} was stopped: {outcome.reason}")
+            await self._close_session()
+            end = queries.end_attempt(attempt, now, "released", outcome.reason)
+            owner.jobs.apply(record.id, AttemptReleased(attempt, outcome.reason, now), end)
+        else:
+            say(f"attempt {attempt} failed ({outcome.cause}): {outcome.message}")
+            await self._close_session()
+            blamed = record.spec.frames.position(outcome.frame) if outcome.frame is not None else None
+            end = queries.end_attempt(attempt, now, outcome.cause.value, outcome.message)
+            failed = AttemptFailed(attempt, outcome.cause, outcome.message, blamed, now)
+            owner.jobs.apply(record.id, failed, end)
+        owner.discard(owner.folders.attempt(record.id, attempt))

@@ -1,0 +1,152 @@
+"""Renders what the queue holds: as many slots an engine as the settings say, each with one session at a time.
+
+A slot takes the most urgent job, begins an attempt at a chunk of it, and keeps the session open while the next chunk
+is of the same job. It reports everything that happens to the job service as events; it changes no job itself.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import structlog
+
+from app.jobs.events import Effect, Ended, Queue, StopAttempts
+from app.jobs.folders import DataFolder
+from app.jobs.record import JobRecord
+from app.jobs.service import JobService
+from app.render.at_work import JobAtWork
+from app.render.catalog import EngineCatalog
+from app.render.delivery import Delivery
+from app.render.logs import JobLog, LogWriter
+from app.render.queue import RenderQueue
+from app.render.slot import Slot
+from app.settings import Settings
+from client.models import JobStatus
+from engines.contract import EngineVersion
+
+log = structlog.get_logger(__name__)
+
+FramesListener = Callable[[JobRecord, EngineVersion, Mapping[str, str]], None]
+"""Called on the event loop when a job has new outputs, with the engine's own word on colour; must not wait."""
+
+
+class Supervisor:
+    """All slots of this node. Build it, :meth:`start` it, :meth:`close` it."""
+
+    def __init__(
+        self,
+        settings: Settings,
+        jobs: JobService,
+        catalog: EngineCatalog,
+        folders: DataFolder,
+        delivery: Delivery,
+        store_id: str,
+    ) -> None:
+        self.settings = settings
+        self.jobs = jobs
+        self.catalog = catalog
+        self.folders = folders
+        self.delivery = delivery
+        self.store_id = store_id
+        self.queue = RenderQueue(jobs.live)
+        self.on_frames: FramesListener | None = None
+        self._writer = LogWriter(settings.max_log_bytes)
+        self._slots: list[Slot] = []
+        self._tasks: list[asyncio.Task[None]] = []
+        self._at_work: dict[str, JobAtWork] = {}
+        self._discarded: list[Path] = []
+        self._discarding: asyncio.Task[None] | None = None
+        self._closing = False
+        jobs.on_effect(self._effect)
+        jobs.settle_with(self.settled)
+
+    def start(self) -> None:
+        """Open the slots and queue the jobs that have not ended."""
+        for name in self.catalog.engines:
+            for number in range(self.catalog.slots(name)):
+                slot = Slot(self, name)
+                self._slots.append(slot)
+                task = asyncio.get_running_loop().create_task(slot.run(), name=f"slot {name} {number}")
+                task.add_done_callback(_tell_death)
+                self._tasks.append(task)
+        for record in self.jobs.live_records():
+            if record.status is JobStatus.NOT_STARTED:
+                self.queue.offer(record)
+
+    async def close(self) -> None:
+        """Stop every attempt (its frames go back without blame) and wait until no process is alive."""
+        self._closing = True
+        self.queue.close()
+        await asyncio.gather(*(slot.close() for slot in self._slots))
+        for task in self._tasks:
+            task.cancel()
+        await asyncio.gather(*self._tasks, return_exceptions=True)
+        if self._discarding is not None:
+            await self._discarding
+        await self._writer.close()
+
+    async def settled(self, job_id: str) -> None:
+        """Wait until no process of the job is alive."""
+        while (work := self._at_work.get(job_id)) is not None:
+            await work.quiet.wait()
+
+    def sessions(self) -> int:
+        """How many slots are at work."""
+        return sum(work.sessions for work in self._at_work.values())
+
+    # --- for the slots -------------------------------------------------------------------------------------------
+
+    def enter(self, job_id: str) -> JobAtWork:
+        """A slot begins to work for a job; :meth:`leave` must follow."""
+        work = self._at_work.get(job_id)
+        if work is None:
+            path = self.folders.log(job_id)
+            path.parent.mkdir(exist_ok=True)
+            work = JobAtWork(JobLog(path, self._writer, path.stat().st_size if path.exists() else 0))
+            self._at_work[job_id] = work
+        work.sessions += 1
+        return work
+
+    async def leave(self, job_id: str) -> None:
+        """The slot has no process of this job any more."""
+        work = self._at_work[job_id]
+        work.sessions -= 1
+        if work.sessions == 0:
+            await work.log.flush()
+            if work.sessions == 0:
+                await self.delivery.release(job_id)
+            if work.sessions == 0 and self._at_work.pop(job_id, None) is not None:
+                work.quiet.set()
+
+    def discard(self, folder: Path) -> None:
+        """Have a scratch folder removed soon. Folders that come close together are removed together."""
+        self._discarded.append(folder)
+        if self._discarding is None:
+            self._discarding = asyncio.get_running_loop().create_task(self._discard())
+
+    async def _discard(self) -> None:
+        while self._discarded:
+            folders, self._discarded = self._discarded, []
+            await asyncio.to_thread(self.folders.discard, folders)
+        self._discarding = None
+
+    # --- effects -------------------------------------------------------------------------------------------------
+
+    def _effect(self, record: JobRecord, effect: Effect) -> None:
+        if isinstance(effect, Queue):
+            if not self._closing:
+                pause = self.settings.retry_seconds * 2 ** (effect.backoff - 1) if effect.backoff else 0.0
+                self.queue.offer(record, pause)
+        elif isinstance(effect, StopAttempts):
+            for slot in self._slots:
+                if slot.attempt in effect.attempts:
+                    slot.stop_attempt(effect.reason)
+        elif isinstance(effect, Ended) and (work := self._at_work.get(record.id)) is not None:
+            work.log.say(f"the job ended as {effect.status}: {effect.reason}")
+
+
+def _tell_death(task: asyncio.Task[None]) -> None:
+    if not task.cancelled() and (error := task.exception()) is not None:
+        log.critical("a slot died; its engine renders less until a restart", slot=task.get_name(), exc_info=error)

@@ -1,0 +1,141 @@
+"""Runs the application under uvicorn: how it starts, what it says, how it stops within seconds."""
+
+from __future__ import annotations
+
+import gc
+import logging
+import socket
+import sys
+from typing import TYPE_CHECKING
+
+import structlog
+import uvicorn
+
+if TYPE_CHECKING:
+    from types import FrameType
+
+    from app.main import Application
+
+log = structlog.get_logger(__name__)
+
+SWITCH_SECONDS = 0.001
+"""How long one thread may keep the interpreter while others wait: the store's thread must get its turn soon."""
+COLLECTOR = (50_000, 50, 50)
+"""Thresholds of the garbage collector: with Python's own, its full runs are the tail of every latency."""
+BACKLOG = 16_384
+
+
+class Server(uvicorn.Server):
+    """uvicorn, which waits for open requests before it ends the lifespan: so those that wait for us are released as
+    soon as the signal comes."""
+
+    def __init__(self, config: uvicorn.Config, application: Application) -> None:
+        super().__init__(config)
+        self._application = application
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        """The signal to stop; the second one does not wait for open requests.
+
+        Not uvicorn's own: that raises the signal once more in the end, so that a clean stop would look like a kill.
+        """
+        self._application.release()
+        self.force_exit = self.should_exit
+        self.should_exit = True
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tell where we listen, once we do."""
+        await super().startup(sockets)
+        if self.started and not self.should_exit and sockets:
+            settings = self._application.settings
+            gc.collect()
+            gc.freeze()
+            host = settings.name if settings.lan else "127.0.0.1"
+            log.info(
+                "Zordon is ready",
+                address=f"http://{host}:{self._application.port}",
+                data=str(settings.data_dir),
+                token="as set" if settings.token else str(settings.data_dir / "token"),
+            )
+
+
+def run(application: Application) -> None:
+    """Run until SIGINT or SIGTERM.
+
+    Raises:
+        SystemExit: it could not start; the reason was logged.
+    """
+    configure_logging()
+    settings = application.settings
+    sys.setswitchinterval(SWITCH_SECONDS)
+    _raise_file_limit()
+    gc.set_threshold(*COLLECTOR)
+    try:
+        listener = _listen(settings.bind_host, settings.port)
+    except OSError as error:
+        log.error("cannot listen", address=f"{settings.bind_host}:{settings.port}", reason=error.strerror)
+        raise SystemExit(1) from error
+    with listener:
+        application.port = listener.getsockname()[1]
+        config = uvicorn.Config(
+            application,
+            http="httptools",
+            loop="asyncio" if sys.platform == "win32" else "uvloop",
+            lifespan="on",
+            access_log=False,
+            log_config=None,
+            log_level="warning",
+            server_header=False,
+            proxy_headers=False,  # who is on this machine is said by the socket, not by a header
+            date_header=True,
+            timeout_graceful_shutdown=round(settings.shutdown_seconds),
+            backlog=BACKLOG,
+        )
+        server = Server(config, application)
+        server.run(sockets=[listener])
+    if not server.started:
+        raise SystemExit(1)
+    log.info("Zordon has stopped")
+
+
+def configure_logging() -> None:
+    """What the service says goes to stderr, one line an event."""
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=True),
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s [%(levelname)s] %(message)s")
+
+
+def _raise_file_limit() -> None:
+    """As many open files as the system lets us have: every waiting client is one, and many systems begin with 1,024."""
+    if sys.platform == "win32":
+        return
+    import resource  # there is none on Windows
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft != resource.RLIM_INFINITY and soft < hard:
+        wanted = hard if hard != resource.RLIM_INFINITY else 65_536
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+        except (OSError, ValueError) as error:
+            log.warning("the limit on open files cannot be raised", limit=soft, reason=str(error))
+
+
+def _listen(host: str, port: int) -> socket.socket:
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        if sys.platform != "win32":
+            listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+    except OSError:
+        listener.close()
+        raise
+    return listener

@@ -1,0 +1,128 @@
+"""One place for every setting: file < environment < flags.
+
+The file is ``settings.yaml`` in the data folder; the environment variable of ``max_upload_bytes`` is
+``ZORDON_MAX_UPLOAD_BYTES``; the flags of ``zordon serve`` are the keyword arguments of :func:`load_settings`.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+from collections.abc import Mapping
+from pathlib import Path
+
+import platformdirs
+import yaml
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+from pydantic_settings import SettingsError as SourceError
+
+GIB = 1 << 30
+MIB = 1 << 20
+
+
+class SettingsError(ValueError):
+    """A setting is wrong; the message names the setting and where it came from."""
+
+
+def default_data_dir() -> Path:
+    """The data folder of this user, as the platform has it."""
+    return Path(platformdirs.user_data_dir("zordon", appauthor=False))
+
+
+class Settings(BaseSettings):
+    """Every setting of the service."""
+
+    model_config = SettingsConfigDict(env_prefix="ZORDON_", extra="forbid", frozen=True, env_nested_delimiter="__")
+
+    host: str = Field("127.0.0.1", description="Address to listen on. Anything but loopback needs lan.")
+    port: int = Field(8080, ge=0, le=65535, description="Port to listen on; 0 takes a free one.")
+    lan: bool = Field(False, description="Listen on every address, for the other machines of the studio.")
+    data_dir: Path = Field(
+        default_factory=default_data_dir, description="Where jobs, outputs, engines and the store are."
+    )
+    token: str | None = Field(
+        None, min_length=16, description="The token that requests must carry; made on first start if not set."
+    )
+    debug: bool = Field(False, description="Adds the debug routes.")
+    name: str = Field(default_factory=socket.gethostname, description="This node's name.")
+    allowed_hosts: list[str] = Field(
+        default_factory=list, description="Further names under which this node may be called (Host header)."
+    )
+    local_roots: list[Path] = Field(
+        default_factory=list, description="Folders under which local_path may name a project. Empty: none."
+    )
+    slots: dict[str, int] = Field(
+        default_factory=dict, description="Sessions at a time by engine; what is not named has the engine's default."
+    )
+    engine_threads: int | None = Field(None, ge=1, description="Threads that one engine process may use; unset: all.")
+    engine_paths: dict[str, list[Path]] = Field(
+        default_factory=dict, description="Further copies of an engine: executables or folders, by engine."
+    )
+
+    max_upload_bytes: int = Field(50 * GIB, ge=1, description="The largest upload, in bytes.")
+    max_json_bytes: int = Field(4 * MIB, ge=1024, description="The largest JSON body, in bytes.")
+    max_unpacked_bytes: int = Field(200 * GIB, ge=1, description="The most that an archive may unpack to, in bytes.")
+    max_archive_files: int = Field(100_000, ge=1, description="The most files in an uploaded archive.")
+    min_free_bytes: int = Field(512 * MIB, ge=0, description="Free space that the data disk keeps, in bytes.")
+    max_jobs_per_request: int = Field(1000, ge=1, description="The most jobs in one add_job.")
+    max_log_bytes: int = Field(16 * MIB, ge=64 * 1024, description="The size of one job's log, in bytes.")
+    benchmark_disk_bytes: int = Field(256 * MIB, ge=MIB, description="What the disk benchmark writes, in bytes.")
+
+    chunk_seconds: float = Field(30.0, gt=0, description="How long one chunk should take, in seconds.")
+    max_chunk_frames: int = Field(50, ge=1, description="The most frames in one chunk.")
+    retry_seconds: float = Field(2.0, ge=0, description="Wait before the first retry; doubles with each.")
+    term_seconds: float = Field(5.0, ge=0, description="How long an engine has to end after TERM, before KILL.")
+    stall_seconds: float = Field(
+        600.0, gt=0, description="An engine without progress, output or CPU time for so long is stalled."
+    )
+    long_poll_seconds: float = Field(30.0, gt=0, description="When a long-poll answers 204.")
+    progress_interval: float = Field(0.25, ge=0.05, description="Least time between two progress updates of a job.")
+    shutdown_seconds: float = Field(5.0, ge=0, description="How long open requests may finish when the service stops.")
+
+    @field_validator("data_dir")
+    @classmethod
+    def _absolute(cls, value: Path) -> Path:
+        return value.expanduser().absolute()
+
+    @property
+    def bind_host(self) -> str:
+        """The address that the service really listens on."""
+        return "0.0.0.0" if self.lan and self.host == "127.0.0.1" else self.host
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Flags before environment before file."""
+        flags = init_settings()
+        folder = flags.get("data_dir") or os.environ.get("ZORDON_DATA_DIR") or default_data_dir()
+        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, Path(folder) / "settings.yaml")
+
+
+def load_settings(**flags: object) -> Settings:
+    """Read the settings; ``flags`` of value None count as not given.
+
+    Raises:
+        SettingsError: a value is wrong, a name is unknown, or the file cannot be read.
+    """
+    given: Mapping[str, object] = {name: value for name, value in flags.items() if value is not None}
+    try:
+        settings = Settings(**given)  # type: ignore[arg-type]  # validated right there, by pydantic
+    except ValidationError as error:
+        lines = [f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}" for item in error.errors()]
+        raise SettingsError("; ".join(lines)) from error
+    except SourceError as error:
+        raise SettingsError(f"{error}: lists and mappings are written as JSON there") from error
+    except (yaml.YAMLError, OSError, ValueError, TypeError) as error:
+        raise SettingsError(f"settings.yaml cannot be read: {error}") from error
+    if not settings.lan and settings.host not in ("127.0.0.1", "::1", "localhost"):
+        raise SettingsError(
+            f"host is {settings.host}, which other machines can reach: say --lan as well if that is what you want"
+        )
+    return settings

@@ -1,0 +1,45 @@
+"""Everything that crosses the wire, as Pydantic models: one file a noun."""
+
+from .engines import (
+    EngineArgs,
+    EngineAvailability,
+    EngineDetail,
+    EngineDownloadAvailable,
+    EngineKey,
+    EngineVersionInfo,
+    MostRecentVersion,
+)
+from .jobs import (
+    AddJob,
+    ChildJob,
+    Job,
+    JobDelta,
+    JobList,
+    JobStatus,
+    SubjobUpdate,
+)
+from .nodes import DiskBenchmark, FullStatus, NodeStatus, ServerStatus, Snapshot
+from .problems import Problem
+
+__all__ = [
+    "AddJob",
+    "ChildJob",
+    "DiskBenchmark",
+    "EngineArgs",
+    "EngineAvailability",
+    "EngineDetail",
+    "EngineDownloadAvailable",
+    "EngineKey",
+    "EngineVersionInfo",
+    "FullStatus",
+    "Job",
+    "JobDelta",
+    "JobList",
+    "JobStatus",
+    "MostRecentVersion",
+    "NodeStatus",
+    "Problem",
+    "ServerStatus",
+    "Snapshot",
+    "SubjobUpdate",
+]

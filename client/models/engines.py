@@ -1,0 +1,81 @@
+"""Engines on the wire."""
+
+from __future__ import annotations
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue
+
+
+class EngineVersionInfo(BaseModel):
+    """One installed copy."""
+
+    engine: str
+    version: str
+    system_os: str
+    cpu: str
+    path: str
+    type: str = Field(description="system, managed or embedded.")
+
+
+class EngineDetail(BaseModel):
+    """What ``GET /api/engines`` says of one engine. The fields after ``is_available`` come with ``full`` only."""
+
+    name: str
+    title: str
+    versions: list[EngineVersionInfo]
+    is_available: bool = Field(description="Whether at least one version is installed.")
+    reason: str = Field(default="", description="Why it is not available.")
+    supported_extensions: list[str] | None = None
+    supported_export_formats: list[str] | None = None
+    system_info: dict[str, JsonValue] | None = None
+    options: dict[str, JsonValue] | None = Field(
+        default=None, description="JSON Schema of the typed options, for a form."
+    )
+
+
+class EngineAvailability(BaseModel):
+    """Whether a node can take jobs for an engine now."""
+
+    engine: str
+    available: bool
+    reason: str
+    cpu_count: int
+    versions: list[EngineVersionInfo]
+    hostname: str
+
+
+class EngineArgs(BaseModel):
+    """The typed options of an engine."""
+
+    engine: str
+    schema_: dict[str, JsonValue] = Field(alias="schema", description="JSON Schema of a job's args.")
+
+    model_config = ConfigDict(populate_by_name=True)
+
+
+class EngineKey(BaseModel):
+    """Body of ``POST /api/engines/delete``."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    engine: str
+    version: str
+    system_os: str | None = None
+    cpu: str | None = None
+
+
+class EngineDownloadAvailable(BaseModel):
+    """Answer of ``GET /api/engines/download_available``."""
+
+    engine: str
+    version: str
+    available: bool
+    reason: str = ""
+
+
+class MostRecentVersion(BaseModel):
+    """Answer of ``GET /api/engines/most_recent_version``."""
+
+    engine: str
+    version: str
+    system_os: str
+    cpu: str

@@ -1,0 +1,164 @@
+"""Jobs on the wire: what is submitted, what is answered."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+
+FrameNumber = Annotated[int, Field(ge=-999_999_999, le=999_999_999)]
+
+
+class JobStatus(StrEnum):
+    """The states of a job, as they are on the wire."""
+
+    CONFIGURING = "configuring"
+    SCHEDULED = "scheduled"
+    NOT_STARTED = "not_started"
+    RUNNING = "running"
+    WAITING_FOR_SUBJOBS = "waiting_for_subjobs"
+    COMPLETED = "completed"
+    CANCELLED = "cancelled"
+    ERROR = "error"
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing more happens in this state by itself."""
+        return self in (JobStatus.COMPLETED, JobStatus.CANCELLED, JobStatus.ERROR)
+
+
+class _JobFields(BaseModel):
+    """What a job and a child job share."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(
+        default=None, min_length=1, max_length=200, description="Display name; the project's name if left out."
+    )
+    frames: str | None = Field(
+        default=None,
+        max_length=100_000,
+        description="Frames in the field's notation: 1-100, 1-100x2, 1-10,20,30-40. Left out: the project's own range.",
+        examples=["1-100", "1-100x2", "1-10,20,30-40"],
+    )
+    start_frame: FrameNumber | None = Field(
+        default=None, description="First frame; with end_frame an alternative to frames."
+    )
+    end_frame: FrameNumber | None = Field(default=None, description="Last frame, included.")
+    args: dict[str, JsonValue] | None = Field(
+        default=None, description="Options of the engine; GET /api/engines/{engine_name}/args has their schema."
+    )
+    output_format: str | None = Field(default=None, max_length=100, description="One of the engine's output formats.")
+    priority: int | None = Field(
+        default=None, ge=0, le=100, description="0 to 100; the higher one renders first. Default 50."
+    )
+    notes: str | None = Field(default=None, max_length=10_000, description="Free text, kept with the job.")
+
+    @model_validator(mode="after")
+    def _one_way_to_name_frames(self) -> _JobFields:
+        if self.frames is not None and (self.start_frame is not None or self.end_frame is not None):
+            raise ValueError("give frames, or start_frame and end_frame, not both")
+        if self.start_frame is not None and self.end_frame is not None and self.end_frame < self.start_frame:
+            raise ValueError(f"end_frame ({self.end_frame}) is before start_frame ({self.start_frame})")
+        return self
+
+
+class ChildJob(_JobFields):
+    """A subjob definition: whatever it leaves out, it takes from its parent."""
+
+
+class AddJob(_JobFields):
+    """The body of ``POST /api/add_job``."""
+
+    renderer: str | None = Field(
+        default=None,
+        max_length=100,
+        description="Engine name, such as blender or ffmpeg. Left out: chosen by the project's file name.",
+        examples=["blender"],
+    )
+    engine_version: str | None = Field(
+        default=None, max_length=100, description="An installed version, such as 4.5 or 3.4.1."
+    )
+    enable_split_jobs: bool = Field(default=True, description="Whether other nodes may render part of it.")
+    child_jobs: list[ChildJob] | None = Field(
+        default=None, max_length=1000, description="Subjobs; the job itself then waits until they have ended."
+    )
+    local_path: str | None = Field(
+        default=None,
+        max_length=4096,
+        description="Path of a project on this machine, read in place; only for clients on it.",
+    )
+    scheduled_start: datetime | None = Field(
+        default=None, description="Not before this time (ISO 8601; UTC if no offset is given)."
+    )
+
+
+class Job(BaseModel):
+    """A job as every route answers it."""
+
+    id: str
+    name: str
+    status: JobStatus
+    reason: str = Field(description="Why it is in this state, as a sentence.")
+    engine: str
+    engine_version: str = Field(description="The installed version that renders it.")
+    engine_version_reason: str = Field(default="", description="Why this version was chosen.")
+    project: str | None = Field(default=None, description="File name of the project.")
+    frames: str = Field(description="Frame set in the field's notation.")
+    start_frame: int = Field(description="Lowest frame.")
+    end_frame: int = Field(description="Highest frame.")
+    total_frames: int
+    done_frames: str = Field(default="", description="Frame set of the verified frames.")
+    failed_frames: str = Field(default="", description="Frame set of the frames given up.")
+    frames_done: int = Field(default=0, description="How many frames are verified.")
+    percent_complete: float = Field(default=0.0, description="0 to 100, running frames included by their own progress.")
+    current: str = Field(default="", description="What is being done just now, such as 'frame 12, sample 3/16'.")
+    seconds_per_frame: float | None = Field(default=None, description="Median of the finished frames, in seconds.")
+    eta_seconds: float | None = Field(default=None, description="Expected time to the end, in seconds.")
+    width: int | None = Field(default=None, description="Pixels.")
+    height: int | None = Field(default=None, description="Pixels.")
+    output_format: str | None = None
+    args: dict[str, JsonValue] = Field(default_factory=dict)
+    priority: int = 50
+    notes: str = ""
+    enable_split_jobs: bool = True
+    parent: str | None = Field(default=None, description="Id of the parent, if this is a subjob.")
+    children: list[str] = Field(default_factory=list, description="Ids of the subjobs.")
+    date_created: datetime
+    scheduled_start: datetime | None = None
+    start_time: datetime | None = Field(default=None, description="When the first attempt began.")
+    end_time: datetime | None = Field(default=None, description="When it reached its last state.")
+    attempts: int = Field(default=0, description="How many attempts were begun.")
+    file_count: int = Field(default=0, description="Verified outputs in the manifest.")
+    warnings: list[str] = Field(default_factory=list)
+    errors: list[str] = Field(default_factory=list)
+    hostname: str = Field(default="", description="The node that keeps the job.")
+
+
+class JobList(BaseModel):
+    """Answer of ``GET /api/jobs`` and ``/api/jobs/long_poll``."""
+
+    jobs: list[Job]
+    token: str = Field(description="Opaque; changes with every visible change.")
+
+
+class JobDelta(BaseModel):
+    """The same with ``delta=true``: what changed since the token."""
+
+    jobs: list[Job] = Field(description="Jobs that are new or changed.")
+    gone: list[str] = Field(description="Ids of the jobs that were deleted.")
+    full: bool = Field(description="True if the token was too old or unknown: then jobs is the whole list.")
+    token: str
+
+
+class SubjobUpdate(BaseModel):
+    """Body of ``POST /api/jobs/{job_id}/subjob_update``: a subjob as its node sees it."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    id: str = Field(min_length=1, max_length=100)
+    status: JobStatus
+    reason: str = ""
+    errors: list[str] = Field(default_factory=list)

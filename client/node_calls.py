@@ -1,0 +1,98 @@
+"""The routes about the node itself: heartbeat, status, presets, benchmarks, debugging."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import JsonValue, TypeAdapter
+
+from .connection import Connection, read, read_text
+from .errors import ConnectionFailed, ProtocolError, Timeout
+from .models import DiskBenchmark, FullStatus, NodeStatus, Snapshot
+
+_STATUS: Final = TypeAdapter(NodeStatus)
+_FULL_STATUS: Final = TypeAdapter(FullStatus)
+_SNAPSHOT: Final = TypeAdapter(Snapshot)
+_DISK: Final = TypeAdapter(DiskBenchmark)
+_PRESETS: Final[TypeAdapter[dict[str, JsonValue]]] = TypeAdapter(dict[str, JsonValue])
+_NAMES: Final = TypeAdapter(list[str])
+
+_BENCHMARK_TIMEOUT: Final = 180.0
+
+
+class NodeCalls:
+    """The status and environment routes of a node."""
+
+    connection: Connection
+
+    async def heartbeat(self, timeout: float = 2.0) -> str:
+        """The node's clock as text; needs no token.
+
+        Args:
+            timeout: seconds.
+        """
+        return (await self.connection.send("GET", "/api/heartbeat", timeout=timeout)).text
+
+    async def check_connection(self, timeout: float = 2.0) -> bool:
+        """Whether the node answers at all.
+
+        Args:
+            timeout: seconds.
+        """
+        try:
+            await self.heartbeat(timeout)
+        except (ConnectionFailed, Timeout):
+            return False
+        return True
+
+    async def get_status(self) -> NodeStatus:
+        """The machine and its queue."""
+        return read(_STATUS, await self.connection.get("/api/status"))
+
+    async def get_snapshot(self) -> Snapshot:
+        """Status and jobs at one moment."""
+        return read(_SNAPSHOT, await self.connection.get("/api/snapshot"))
+
+    async def get_full_status(self) -> FullStatus:
+        """Status and jobs of every node, by ``host:port``."""
+        return read(_FULL_STATUS, await self.connection.get("/api/full_status"))
+
+    async def get_presets(self) -> dict[str, JsonValue]:
+        """The named sets of options that the node offers."""
+        return read(_PRESETS, await self.connection.get("/api/presets"))
+
+    async def run_cpu_benchmark(self) -> float:
+        """The node's CPU score; takes ten seconds.
+
+        Raises:
+            RequestRefused: a benchmark is already running there.
+        """
+        answer = await self.connection.send("GET", "/api/cpu_benchmark", timeout=_BENCHMARK_TIMEOUT)
+        try:
+            return float(read_text(answer))
+        except ValueError as error:
+            raise ProtocolError(f"the CPU score {answer.text[:40]!r} is no number") from error
+
+    async def run_disk_benchmark(self) -> DiskBenchmark:
+        """Write and read speed of the node's data disk.
+
+        Raises:
+            RequestRefused: a benchmark is already running there.
+        """
+        return read(_DISK, await self.connection.send("GET", "/api/disk_benchmark", timeout=_BENCHMARK_TIMEOUT))
+
+    async def get_detected_clients(self) -> list[str]:
+        """Host names seen on the network.
+
+        Raises:
+            NotFound: the node runs without ``--debug``.
+        """
+        return read(_NAMES, await self.connection.get("/api/_debug/detected_clients"))
+
+    async def clear_history(self) -> str:
+        """Remove the jobs that have ended; ``success``.
+
+        Raises:
+            NotFound: the node runs without ``--debug``.
+        """
+        return read_text(await self.connection.send("POST", "/api/_debug/clear_history"))

@@ -1,0 +1,79 @@
+"""FFmpeg as an engine: video to video, pictures to video, video to pictures."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from pydantic import JsonValue
+
+from engines.contract import (
+    Chunk,
+    Command,
+    Engine,
+    EngineCandidate,
+    EngineEvent,
+    EngineFailed,
+    EngineOptions,
+    EngineVersion,
+    ExpectedOutput,
+    Plan,
+    PlanRequest,
+    ProjectInfo,
+    SessionRequest,
+)
+from engines.ffmpeg import installs
+from engines.ffmpeg.codecs import OUTPUT_FORMATS
+from engines.ffmpeg.command import expected_outputs, make_command
+from engines.ffmpeg.inspection import inspect_project
+from engines.ffmpeg.options import FFmpegOptions
+from engines.ffmpeg.planning import make_plan
+from engines.ffmpeg.reports import explain, parse_progress
+from engines.ffmpeg.sequence import PICTURES, VIDEOS
+
+
+class FFmpegEngine(Engine):
+    """Encodes a video or an image sequence in one process, from begin to end."""
+
+    name: ClassVar[str] = "ffmpeg"
+    title: ClassVar[str] = "FFmpeg"
+    extensions: ClassVar[tuple[str, ...]] = (*VIDEOS, *PICTURES)
+    output_formats: ClassVar[tuple[str, ...]] = OUTPUT_FORMATS
+    options_model: ClassVar[type[EngineOptions]] = FFmpegOptions
+
+    def find_candidates(self, managed: Path) -> Sequence[EngineCandidate]:
+        return installs.find_candidates(managed)
+
+    def version_argv(self, candidate: EngineCandidate) -> tuple[str, ...]:
+        return (str(candidate.path), "-version")
+
+    def parse_version(self, printed: str) -> str | None:
+        return installs.parse_version(printed)
+
+    def help_argv(self, version: EngineVersion) -> tuple[str, ...]:
+        return (str(version.path), "-hide_banner", "-h")
+
+    def inspect(self, project: Path) -> ProjectInfo:
+        return inspect_project(project)
+
+    def plan(self, request: PlanRequest) -> Plan:
+        return make_plan(request)
+
+    def command(self, session: SessionRequest, chunk: Chunk) -> Command:
+        return make_command(session, chunk)
+
+    def expected(self, session: SessionRequest, chunk: Chunk) -> Sequence[ExpectedOutput]:
+        return expected_outputs(session, chunk)
+
+    def parse(self, line: str) -> Sequence[EngineEvent]:
+        return parse_progress(line)
+
+    def explain_exit(self, code: int, tail: Sequence[str]) -> EngineFailed | None:
+        return explain(code, tail)
+
+    def info_argv(self, version: EngineVersion) -> tuple[str, ...]:
+        return (str(version.path), "-hide_banner", "-encoders")
+
+    def parse_info(self, printed: str) -> Mapping[str, JsonValue]:
+        return installs.parse_encoders(printed)

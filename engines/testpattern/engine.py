@@ -1,0 +1,194 @@
+"""The test pattern as an :class:`~engines.contract.Engine`."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import re
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import ClassVar
+
+from engines.contract import (
+    Chunk,
+    ChunkDone,
+    Command,
+    Engine,
+    EngineCandidate,
+    EngineEvent,
+    EngineFailed,
+    EngineVersion,
+    ExpectedOutput,
+    FailureCause,
+    FrameWritten,
+    InstallKind,
+    PictureCheck,
+    Plan,
+    PlanRequest,
+    Progress,
+    ProjectInfo,
+    Ready,
+    Refusal,
+    SessionRequest,
+)
+from engines.frames import FrameSet
+from engines.testpattern.options import TestPatternOptions, frames_of
+
+RUNNER = Path(__file__).with_name("runner.py")
+_ISOLATED = ("-I", "-S")  # neither the user's settings nor site-packages: both cost start-up time
+_CRASHED = re.compile(r"the test pattern crashes at frame (-?\d+), as told")
+
+
+class TestPatternEngine(Engine):
+    """Pictures with the frame number in them, rendered by the Python that runs the service."""
+
+    __test__ = False  # see TestPatternOptions
+
+    name: ClassVar[str] = "testpattern"
+    title: ClassVar[str] = "Test pattern"
+    extensions: ClassVar[tuple[str, ...]] = ()
+    output_formats: ClassVar[tuple[str, ...]] = ("PNG",)
+    options_model: ClassVar[type[TestPatternOptions]] = TestPatternOptions
+    needs_project: ClassVar[bool] = False
+    default_slots: ClassVar[int] = 2
+
+    # installed copies
+
+    def find_candidates(self, managed: Path) -> Sequence[EngineCandidate]:
+        """The one copy: it comes with the service and has its version."""
+        return (EngineCandidate(Path(sys.executable), InstallKind.EMBEDDED, version=_own_version()),)
+
+    def version_argv(self, candidate: EngineCandidate) -> tuple[str, ...]:
+        """Prints our version if the candidate is a Python that can run the pattern."""
+        return (str(candidate.path), *_ISOLATED, str(RUNNER), "--version", _own_version())
+
+    def parse_version(self, printed: str) -> str | None:
+        """See :meth:`Engine.parse_version`."""
+        match = re.fullmatch(r"testpattern (\S+)\s*", printed)
+        return match[1] if match else None
+
+    def help_argv(self, version: EngineVersion) -> tuple[str, ...]:
+        """The runner's own usage."""
+        return (str(version.path), *_ISOLATED, str(RUNNER))
+
+    # projects
+
+    def inspect(self, project: Path) -> ProjectInfo:
+        """See :meth:`Engine.inspect`.
+
+        Raises:
+            Refusal: always; the test pattern has no projects.
+        """
+        raise Refusal("file", f"the test pattern opens no project: submit it without {project.name}")
+
+    def plan(self, request: PlanRequest) -> Plan:
+        """See :meth:`Engine.plan`."""
+        options = request.options
+        if not isinstance(options, TestPatternOptions):
+            raise Refusal("args", f"these are no options of the test pattern: {type(options).__name__}")
+        if request.project is not None:
+            raise Refusal("file", f"the test pattern opens no project: submit it without {request.project.name}")
+        if request.output_format is not None and request.output_format.upper() not in self.output_formats:
+            raise Refusal("output_format", f"the test pattern writes PNG, not {request.output_format[:60]!r}")
+        version, reason = _choose(request)
+        return Plan(
+            frames=request.frames or FrameSet.between(1, 10),
+            version=version,
+            version_reason=reason,
+            options=options,
+            output_format="PNG",
+            width=options.width,
+            height=options.height,
+        )
+
+    # running
+
+    def command(self, session: SessionRequest, chunk: Chunk) -> Command:
+        """See :meth:`Engine.command`."""
+        options = _options(session)
+        argv = [str(session.version.path), *_ISOLATED, str(RUNNER), "--name", session.name]
+        argv += ["--width", str(options.width), "--height", str(options.height)]
+        if options.seconds_per_frame:
+            argv += ["--seconds", str(options.seconds_per_frame)]
+        for what, notation in (
+            ("fail", options.fail_frames),
+            ("crash", options.crash_frames),
+            ("broken", options.broken_frames),
+            ("missing", options.missing_frames),
+        ):
+            if notation is not None:
+                runs = frames_of(notation).runs
+                argv += [f"--{what}", ",".join(f"{run.start}:{run.stop}:{run.step}" for run in runs)]
+        if options.hang_at is not None:
+            argv += ["--hang", str(options.hang_at)]
+        if options.ignore_term:
+            argv += ["--ignore-term", "1"]
+        if options.grandchildren:
+            argv += ["--grandchildren", str(options.grandchildren)]
+        if options.noise_bytes:
+            argv += ["--noise", str(options.noise_bytes)]
+        return Command(tuple(argv))
+
+    def feed(self, chunk: Chunk) -> bytes:
+        """The line that the runner's module docstring describes."""
+        folder = bytes(chunk.folder).hex()
+        return f"chunk {chunk.attempt} {folder} {' '.join(map(str, chunk.frames))}\n".encode("ascii")
+
+    def finish(self) -> bytes:
+        """See :meth:`Engine.finish`."""
+        return b"finish\n"
+
+    def expected(self, session: SessionRequest, chunk: Chunk) -> Sequence[ExpectedOutput]:
+        """One PNG a frame."""
+        options = _options(session)
+        check = PictureCheck(options.width, options.height)
+        return tuple(ExpectedOutput(f"{session.name}_{frame:04d}.png", check, frame) for frame in chunk.frames)
+
+    def parse(self, line: str) -> Sequence[EngineEvent]:
+        """See :meth:`Engine.parse`."""
+        try:
+            said = json.loads(line)
+            match said["event"]:
+                case "written":
+                    return (FrameWritten(int(said["frame"]), seconds=float(said["seconds"])),)
+                case "progress":
+                    return (Progress(float(said["fraction"]), int(said["frame"])),)
+                case "done":
+                    return (ChunkDone(str(said["attempt"])),)
+                case "failed":
+                    cause = FailureCause(said.get("cause", FailureCause.ERROR))
+                    return (EngineFailed(str(said["message"]), cause, int(said["frame"])),)
+                case "ready":
+                    return (Ready(),)
+        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+            return ()  # the contract: a line it does not know is no event
+        return ()
+
+    def explain_exit(self, code: int, tail: Sequence[str]) -> EngineFailed | None:
+        """See :meth:`Engine.explain_exit`."""
+        for line in reversed(tail):
+            if code != 0 and (match := _CRASHED.search(line)):
+                return EngineFailed(match[0], FailureCause.CRASH)
+        return None
+
+
+def _own_version() -> str:
+    return importlib.metadata.version("zordon")
+
+
+def _options(session: SessionRequest) -> TestPatternOptions:
+    if not isinstance(session.options, TestPatternOptions):
+        raise TypeError(f"not the options of a test pattern: {type(session.options).__name__}")
+    return session.options
+
+
+def _choose(request: PlanRequest) -> tuple[EngineVersion, str]:
+    wanted = request.engine_version
+    for version in request.versions:
+        if wanted is None:
+            return version, "it comes with the service"
+        if version.version == wanted or version.version.startswith(f"{wanted}."):
+            return version, f"version {wanted} was asked for"
+    known = ", ".join(version.version for version in request.versions) or "none"
+    raise Refusal("engine_version", f"there is no test pattern {(wanted or '')[:60]!r} here; installed: {known}")

@@ -1,0 +1,113 @@
+"""The routes about engines, and those that will install them."""
+
+from __future__ import annotations
+
+import pytest
+
+from client.models import EngineArgs, EngineAvailability, EngineDetail
+from tests.api.conftest import Api, StartApi
+
+pytestmark = pytest.mark.asyncio(loop_scope="module")
+
+
+async def test_engines_standard_and_full(shared_api: Api) -> None:
+    standard = (await shared_api.client.get("/api/engines")).json()
+    assert {"ffmpeg", "testpattern"} <= set(standard)
+    for name, plain in standard.items():
+        detail = EngineDetail.model_validate(plain)
+        assert detail.name == name
+        assert detail.options is None
+        assert detail.is_available is bool(detail.versions)
+    full = EngineDetail.model_validate(
+        (await shared_api.client.get("/api/engines/ffmpeg", params={"response_type": "full"})).json()
+    )
+    assert full.supported_extensions
+    assert ".mp4" in full.supported_extensions
+    assert full.supported_export_formats
+    assert full.system_info is not None
+    assert full.options
+    assert "preset" in str(full.options["properties"])
+
+
+async def test_names_are_those_of_installed_engines(shared_api: Api) -> None:
+    names = (await shared_api.client.get("/api/engines/names")).json()
+    detailed = (await shared_api.client.get("/api/engines")).json()
+    assert names == [name for name, detail in detailed.items() if detail["versions"]]
+
+
+async def test_the_engine_for_a_file(shared_api: Api) -> None:
+    for filename in ("clip.mp4", "CLIP.MP4", "/some/where/clip.mp4", "C:\\clips\\clip.mp4"):
+        response = await shared_api.client.get("/api/engines/for_filename", params={"filename": filename})
+        assert (response.status_code, response.text) == (200, "ffmpeg")
+        assert response.headers["Content-Type"].startswith("text/plain")
+    response = await shared_api.client.get("/api/engines/for_filename", params={"filename": "notes.txt"})
+    assert response.status_code == 404
+
+
+async def test_one_engine(shared_api: Api) -> None:
+    availability = EngineAvailability.model_validate(
+        (await shared_api.client.get("/api/engines/testpattern/availability")).json()
+    )
+    assert availability.available
+    assert availability.cpu_count >= 1
+    args = EngineArgs.model_validate((await shared_api.client.get("/api/engines/testpattern/args")).json())
+    assert "seconds_per_frame" in str(args.schema_["properties"])
+    help_text = await shared_api.client.get("/api/engines/ffmpeg/help")
+    assert help_text.headers["Content-Type"].startswith("text/plain")
+    assert "ffmpeg" in help_text.text.lower()
+
+
+async def test_an_engine_without_slots_takes_no_jobs(start_api: StartApi) -> None:
+    async with start_api(slots={"testpattern": 0}) as api:
+        answer = (await api.client.get("/api/engines/testpattern/availability")).json()
+        assert not answer["available"]
+        assert "slots" in answer["reason"]
+
+
+@pytest.mark.parametrize("noun", ["", "/availability", "/args", "/help"])
+async def test_an_unknown_engine_is_404_and_the_known_ones_are_named(shared_api: Api, noun: str) -> None:
+    response = await shared_api.client.get(f"/api/engines/nope{noun}")
+    assert response.status_code == 404
+    assert "testpattern" in response.text
+
+
+async def test_installing_engines_is_not_there_yet(shared_api: Api) -> None:
+    key = {"engine": "ffmpeg", "version": "9.0.2", "system_os": "linux", "cpu": "x64"}
+    client = shared_api.client
+    for response in (
+        await client.get("/api/engines/download_available", params=key),
+        await client.get("/api/engines/most_recent_version", params={"engine": "ffmpeg"}),
+        await client.post("/api/engines/download", params=key),
+        await client.post("/api/engines/delete", json=key),
+    ):
+        assert response.status_code == 503
+        assert "later version" in response.text
+
+
+async def test_requests_to_install_are_checked_all_the_same(shared_api: Api) -> None:
+    client = shared_api.client
+    asked = {"Accept": "application/json"}
+    wrong = {"engine": "ffmpeg", "version": "1", "system_os": "beos"}
+    for response in (
+        await client.get("/api/engines/download_available", params=wrong, headers=asked),
+        await client.post("/api/engines/download", params=wrong, headers=asked),
+        await client.post("/api/engines/delete", json=wrong, headers=asked),
+    ):
+        assert (response.status_code, response.json()["field"]) == (400, "system_os")
+    unknown = {"engine": "nope", "version": "1"}
+    assert (await client.post("/api/engines/download", params=unknown)).status_code == 404
+    assert (await client.post("/api/engines/delete", json=unknown)).status_code == 404
+    for body in (
+        b"",
+        b"[]",
+        b"x",
+        b'{"engine": "ffmpeg"}',
+        b'{"engine": 1, "version": "1"}',
+        b"[" * 2000,
+        b" " * 70_000,
+    ):
+        response = await client.post("/api/engines/delete", content=body, headers={"Content-Type": "application/json"})
+        assert response.status_code == (413 if len(body) > 65_536 else 400), body[:40]
+    response = await client.post("/api/engines/delete", data={"engine": "ffmpeg", "version": "1"})
+    assert response.status_code == 400
+    assert "JSON" in response.text

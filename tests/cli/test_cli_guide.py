@@ -1,0 +1,22 @@
+"""The user guide says the same as the program."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+from app.cli.application import application
+from app.cli.exits import MEANINGS
+
+GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
+
+
+def test_every_exit_code_is_in_the_guide() -> None:
+    rows = dict(re.findall(r"^\| (\d+) \| (.+) \|$", GUIDE, re.MULTILINE))
+    assert rows == {str(code.value): meaning for code, meaning in MEANINGS.items()}
+
+
+def test_every_command_is_in_the_guide() -> None:
+    commands = [command.name for command in application.registered_commands]
+    assert len(commands) == 13
+    assert all(f"zordon {name}" in GUIDE for name in commands)

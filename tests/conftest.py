@@ -1,0 +1,9 @@
+"""What holds for all tests."""
+
+from __future__ import annotations
+
+from hypothesis import HealthCheck, settings
+
+# A machine that is busy makes examples slow, and says nothing about the code: no test here asserts on time.
+settings.register_profile("zordon", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("zordon")

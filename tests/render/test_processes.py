@@ -1,0 +1,192 @@
+"""No process survives its attempt: real children that refuse to die, fork away and hold on to the pipes."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import sys
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import psutil
+import pytest
+
+from app.render.environment import ATTEMPT_COOKIE, STORE_COOKIE, engine_environment
+from app.render.processes import EngineProcess, Launch, LaunchError, adopt_orphans, end_leftovers, launch
+from app.render.processes.interface import MAX_LINE, LineSplitter
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX process groups")
+
+
+@pytest.fixture(autouse=True, scope="module")
+def _adopt() -> None:
+    adopt_orphans()
+
+
+class Heard:
+    """What a process said."""
+
+    def __init__(self) -> None:
+        self.events: list[bytes] = []
+        self.output = b""
+        self.changed = asyncio.Event()
+
+    def event(self, line: bytes) -> None:
+        self.events.append(line)
+        self.changed.set()
+
+    def print(self, data: bytes) -> None:
+        self.output += data
+        self.changed.set()
+
+    async def until(self, count: int) -> None:
+        """Wait for a number of events."""
+        async with asyncio.timeout(20):
+            while len(self.events) < count:
+                self.changed.clear()
+                await self.changed.wait()
+
+
+@asynccontextmanager
+async def started(code: str, folder: Path, heard: Heard, session: str = "attempt-1") -> AsyncIterator[EngineProcess]:
+    prelude = "import os, sys, time, signal, json\nevents = os.fdopen(int(os.environ['ZORDON_EVENTS_FD']), 'w')\n"
+    prelude += "def say(text):\n    events.write(str(text) + '\\n'); events.flush()\n"
+    process = await launch(
+        Launch(
+            session=session,
+            argv=(sys.executable, "-I", "-c", prelude + code),
+            environment=engine_environment(folder, {ATTEMPT_COOKIE: session, STORE_COOKIE: "test-store"}),
+            folder=folder,
+            events_on_stdout=False,
+            on_event=heard.event,
+            on_output=heard.print,
+        )
+    )
+    try:
+        yield process
+    finally:
+        process.kill()
+        await process.wait()
+        await process.sweep()
+
+
+def alive(pid: int) -> bool:
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
+async def test_talks_on_its_own_pipe_and_exits_with_its_code(tmp_path: Path) -> None:
+    heard = Heard()
+    code = "print('to the log', flush=True)\nfor line in sys.stdin: say(line.strip().upper())\nsys.exit(7)"
+    async with started(code, tmp_path, heard) as process:
+        process.write(b"one\ntwo\n")
+        await heard.until(2)
+        process.close_stdin()
+        assert await process.wait() == 7
+        assert await process.sweep() == 0
+    assert heard.events == [b"ONE", b"TWO"]
+    assert heard.output == b"to the log\n"
+
+
+async def test_a_program_that_is_not_there_is_refused_and_leaves_no_descriptor(tmp_path: Path) -> None:
+    before = len(os.listdir("/proc/self/fd"))
+    for _ in range(20):
+        with pytest.raises(LaunchError, match="cannot be started"):
+            await launch(Launch("a", ("/no/such/program",), {}, tmp_path, False, print, print))
+    assert len(os.listdir("/proc/self/fd")) <= before + 1
+
+
+async def test_a_process_that_ignores_term_is_killed(tmp_path: Path) -> None:
+    heard = Heard()
+    code = """
+signal.signal(signal.SIGTERM, lambda *a: os.write(events.fileno(), b'no\\n'))
+say('ready')
+while True:
+    time.sleep(60)
+"""
+    async with started(code, tmp_path, heard) as process:
+        await heard.until(1)
+        process.terminate()
+        await heard.until(2)
+        process.kill()
+        assert await process.wait() == -9
+
+
+async def test_a_grandchild_that_forked_twice_and_holds_the_pipes_is_found(tmp_path: Path) -> None:
+    heard = Heard()
+    code = """
+for _ in range(3):
+    if os.fork() == 0:
+        os.setsid()
+        if os.fork():
+            os._exit(0)
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        say(os.getpid())
+        time.sleep(300)
+        os._exit(0)
+time.sleep(300)
+"""
+    async with started(code, tmp_path, heard) as process:
+        await heard.until(3)
+        pids = [int(line) for line in heard.events]
+        process.kill()
+        await process.wait()
+        await process.sweep()
+        assert [pid for pid in pids if alive(pid)] == []
+
+
+async def test_the_leftovers_of_one_session_are_not_those_of_another(tmp_path: Path) -> None:
+    fork = "\nif os.fork() == 0:\n    os.setsid()\n    say(os.getpid())\n    time.sleep(300)\ntime.sleep(300)"
+    first, second = Heard(), Heard()
+    async with started(fork, tmp_path, first, "one-1") as one, started(fork, tmp_path, second, "two-1") as two:
+        await first.until(1)
+        await second.until(1)
+        one.kill()
+        await one.wait()
+        await one.sweep()
+        assert not alive(int(first.events[0]))
+        assert alive(int(second.events[0]))
+        assert alive(two.pid)
+
+
+async def test_leftovers_of_a_crash_are_known_by_their_cookie(tmp_path: Path) -> None:
+    heard = Heard()
+    async with started("say('ready')\ntime.sleep(300)", tmp_path, heard) as process:
+        await heard.until(1)
+        assert await asyncio.to_thread(end_leftovers, "another-store", {}) == 0
+        assert alive(process.pid)
+        assert await asyncio.to_thread(end_leftovers, "test-store", {}) == 1
+        assert await process.wait() == -9
+
+
+async def test_a_recycled_pid_is_no_leftover(tmp_path: Path) -> None:
+    heard = Heard()
+    async with started("say('ready')\ntime.sleep(300)", tmp_path, heard) as process:
+        await heard.until(1)
+        assert await asyncio.to_thread(end_leftovers, "x", {process.pid: process.started - 100.0}) == 0
+        assert await asyncio.to_thread(end_leftovers, "x", {process.pid: process.started}) == 1
+
+
+async def test_writing_to_a_process_that_does_not_read_does_not_wait(tmp_path: Path) -> None:
+    heard = Heard()
+    async with started("say('ready')\ntime.sleep(300)", tmp_path, heard) as process:
+        await heard.until(1)
+        process.write(b"x" * (1 << 20))
+        process.kill()
+        await process.wait()
+
+
+def test_lines_are_cut_anywhere_and_bounded() -> None:
+    lines: list[bytes] = []
+    splitter = LineSplitter(lines.append)
+    for piece in (b"on", b"e\ntw", b"o\r\n\nthree"):
+        splitter.feed(piece)
+    splitter.finish()
+    assert lines == [b"one", b"two", b"three"]
+    for _ in range(20):
+        splitter.feed(b"x" * (MAX_LINE // 4))
+    splitter.feed(b"\nnext\n")
+    assert lines[3:] == [b"x" * MAX_LINE, b"next"]
