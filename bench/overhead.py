@@ -61,6 +61,7 @@ def _blender(options: Options, report: Report, server: Server, projects: Path) -
         target = options.folder / f"bare-{number}"
         rendered = _render(server, job)
         ours.append(rendered.seconds)
+        server.wait_until_idle()  # its preview video must not slow the peer down
         # The same copy, closed in the same way.
         argv = [rendered.command[0], "--background", "--factory-startup", "--disable-autoexec", str(project)]
         argv += ["-o", f"{target}/demo_####", "-F", "PNG", "-s", "1", "-e", str(count), "-a"]
@@ -82,6 +83,7 @@ def _ffmpeg(options: Options, report: Report, server: Server, projects: Path) ->
     for number in range(1 if options.quick else FFMPEG_ROUNDS):
         rendered = _render(server, job)
         ours.append(rendered.seconds)
+        server.wait_until_idle()
         target = options.folder / f"encode-{number}"
         target.mkdir()
         # Only the folder of the attempt is replaced by one of this benchmark.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import http.client
 import os
 import resource
@@ -13,6 +14,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import psutil
 
 from app.cli.own_service import free_port, scrubbed
 
@@ -77,14 +80,22 @@ class Server:
         return (int(parts[11]) + int(parts[12])) / _TICKS
 
     def wait_until_idle(self, seconds: float = 60.0) -> None:
-        """Wait until it has used no CPU time for half a second."""
+        """Wait until neither it nor what it started has used CPU time for half a second."""
         deadline, before = time.monotonic() + seconds, -1.0
         while time.monotonic() < deadline:
-            now = self.cpu_seconds()
-            if now - before < 0.02:
+            now = self._tree_seconds()
+            if 0.0 <= now - before < 0.02:
                 return
             before = now
             time.sleep(0.5)
+
+    def _tree_seconds(self) -> float:
+        total = self.cpu_seconds()
+        for child in psutil.Process(self.pid).children(recursive=True):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = child.cpu_times()
+                total += times.user + times.system
+        return total
 
 
 @contextmanager
