@@ -9,6 +9,7 @@ from .engines import (
     EngineVersionInfo,
     MostRecentVersion,
 )
+from .installs import EnginePruned, EngineRelease, EngineReleases, Install, InstallState
 from .jobs import (
     AddJob,
     ChildJob,
@@ -30,8 +31,13 @@ __all__ = [
     "EngineDetail",
     "EngineDownloadAvailable",
     "EngineKey",
+    "EnginePruned",
+    "EngineRelease",
+    "EngineReleases",
     "EngineVersionInfo",
     "FullStatus",
+    "Install",
+    "InstallState",
     "Job",
     "JobDelta",
     "JobList",
