@@ -232,6 +232,14 @@ class ExpectedOutput:
     frame: int | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class Proof:
+    """A tiny render that shows that a copy works on this machine: the command, and the file that it must leave."""
+
+    argv: tuple[str, ...]
+    expected: ExpectedOutput
+
+
 # --- events --------------------------------------------------------------------------------------------------------
 
 
@@ -396,6 +404,10 @@ class Engine(ABC):
         return None
 
     # forms and facts
+
+    def proof(self, version: EngineVersion, folder: Path) -> Proof | None:
+        """A render of a second or two into ``folder``, which exists; None if there is nothing to prove."""
+        return None
 
     def info_argv(self, version: EngineVersion) -> tuple[str, ...]:
         """The command that prints what :meth:`parse_info` reads (devices, encoders); ``()`` if there is none."""

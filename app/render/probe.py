@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 from collections.abc import Sequence
+from pathlib import Path
 
 from app.render.environment import engine_environment
 
@@ -16,8 +17,13 @@ class ProbeError(Exception):
     """The process could not be started or did not end in time."""
 
 
-async def ask(argv: Sequence[str], *, seconds: float = 30.0) -> tuple[int, str]:
+async def ask(argv: Sequence[str], *, seconds: float = 30.0, scratch: Path | None = None) -> tuple[int, str]:
     """Run a command to its end.
+
+    Args:
+        argv: the command.
+        seconds: how long it may take.
+        scratch: a folder of ours that becomes its home, its temporary and its working folder.
 
     Returns:
         Its exit code and what it printed (stdout and stderr, UTF-8, damaged bytes replaced).
@@ -31,7 +37,8 @@ async def ask(argv: Sequence[str], *, seconds: float = 30.0) -> tuple[int, str]:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            env=engine_environment(),
+            env=engine_environment(scratch),
+            cwd=scratch,
         )
     except OSError as error:
         raise ProbeError(f"{argv[0]} cannot be started: {error}") from error

@@ -15,6 +15,7 @@ from engines.contract import Command, EngineVersion, Refusal, SessionRequest
 
 RUNNER = Path(__file__).parent / "runner" / "runner.py"
 FACTS = Path(__file__).parent / "runner" / "facts.py"
+PROOF = Path(__file__).parent / "runner" / "proof.py"
 
 EXIT_EXCEPTION = 70
 """The runner, or a script of the project, ended with a Python exception."""

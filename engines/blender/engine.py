@@ -25,6 +25,7 @@ from engines.contract import (
     Plan,
     PlanRequest,
     ProjectInfo,
+    Proof,
     SessionRequest,
 )
 
@@ -79,6 +80,10 @@ class BlenderEngine(Engine):
 
     def explain_exit(self, code: int, tail: Sequence[str]) -> EngineFailed | None:
         return exits.explain(code, tail)
+
+    def proof(self, version: EngineVersion, folder: Path) -> Proof | None:
+        argv = (*commands.script_command(version.path, version.flavour, commands.PROOF), "--")
+        return Proof((*argv, str(folder / "proof.png")), ExpectedOutput("proof.png", PictureCheck(16, 16)))
 
     def info_argv(self, version: EngineVersion) -> tuple[str, ...]:
         return commands.script_command(version.path, version.flavour, commands.FACTS)

@@ -21,7 +21,9 @@ from engines.contract import (
     Plan,
     PlanRequest,
     ProjectInfo,
+    Proof,
     SessionRequest,
+    VideoCheck,
 )
 from engines.ffmpeg import installs
 from engines.ffmpeg.codecs import OUTPUT_FORMATS
@@ -71,6 +73,12 @@ class FFmpegEngine(Engine):
 
     def explain_exit(self, code: int, tail: Sequence[str]) -> EngineFailed | None:
         return explain(code, tail)
+
+    def proof(self, version: EngineVersion, folder: Path) -> Proof | None:
+        made = ("-nostdin", "-v", "error", "-f", "lavfi", "-i", "testsrc2=size=64x48:rate=10", "-frames:v", "10")
+        check = VideoCheck(width=64, height=48, frames=10)
+        argv = (str(version.path), *made, "-c:v", "mpeg4", str(folder / "proof.mp4"))
+        return Proof(argv, ExpectedOutput("proof.mp4", check))
 
     def info_argv(self, version: EngineVersion) -> tuple[str, ...]:
         return (str(version.path), "-hide_banner", "-encoders")
