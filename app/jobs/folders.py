@@ -7,6 +7,7 @@ ourselves, never from text that came from outside.
     <data>/projects/<project>/…            what was uploaded; shared by the jobs of one request
     <data>/jobs/<job>/log.txt  manifest.jsonl  output/  attempts/<attempt>/  sessions/<session>/  previews/
     <data>/engines/<engine>/<version>/     managed engine versions
+    <data>/fetching/<engine>/<version>/    those that are on their way
     <data>/uploads/  trash/                emptied at every start
 """
 
@@ -31,6 +32,7 @@ class DataFolder:
         self.jobs = root / "jobs"
         self.projects = root / "projects"
         self.engines = root / "engines"
+        self.fetching = root / "fetching"
         self.uploads = root / "uploads"
         self.trash = root / "trash"
 
@@ -41,7 +43,7 @@ class DataFolder:
             OSError: it cannot be written.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        for folder in (self.jobs, self.projects, self.engines, self.uploads, self.trash):
+        for folder in (self.jobs, self.projects, self.engines, self.fetching, self.uploads, self.trash):
             folder.mkdir(mode=0o700, exist_ok=True)
 
     def job(self, job_id: str) -> Path:

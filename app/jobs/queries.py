@@ -101,6 +101,34 @@ def forget_keys(before: float) -> Statement:
     return "DELETE FROM idempotency WHERE at < ?", (before,)
 
 
+def begin_fetch(id: str, engine: str, version: str, asked: float) -> Statement:
+    """An engine version was asked for."""
+    return "INSERT OR REPLACE INTO fetches VALUES (?, ?, ?, ?)", (id, engine, version, asked)
+
+
+def end_fetch(id: str) -> Statement:
+    """It has come, or will not."""
+    return "DELETE FROM fetches WHERE id=?", (id,)
+
+
+def add_install(engine: str, version: str, path: str, at: float) -> Statement:
+    """A managed copy of an engine is in its place."""
+    return (
+        "INSERT OR REPLACE INTO installs (engine, version, path, installed, last_used) VALUES (?, ?, ?, ?, ?)",
+        (engine, version, path, at, at),
+    )
+
+
+def remove_install(engine: str, version: str) -> Statement:
+    """A managed copy was deleted."""
+    return "DELETE FROM installs WHERE engine=? AND version=?", (engine, version)
+
+
+def load_fetches(connection: sqlite3.Connection) -> list[tuple[str, str, str, float]]:
+    """Engine versions that were asked for: id, engine, version, seconds since 1970; oldest first."""
+    return list(connection.execute("SELECT id, engine, version, asked FROM fetches ORDER BY asked"))
+
+
 def load_jobs(connection: sqlite3.Connection) -> list[JobRow]:
     """Every job, in the order of submission. Of ended ones only what lists need: they may be many."""
     rows = connection.execute(

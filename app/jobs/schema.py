@@ -53,4 +53,13 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             PRIMARY KEY (engine, version)
         ) WITHOUT ROWID""",
     ),
+    (
+        # Engine versions that were asked for and have not come yet: taken up again after a restart.
+        """CREATE TABLE fetches (
+            id TEXT PRIMARY KEY,
+            engine TEXT NOT NULL,
+            version TEXT NOT NULL,
+            asked REAL NOT NULL
+        ) WITHOUT ROWID""",
+    ),
 )
