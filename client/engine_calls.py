@@ -9,7 +9,17 @@ from urllib.parse import quote
 from pydantic import JsonValue, TypeAdapter
 
 from .connection import Connection, read, read_text
-from .models import EngineArgs, EngineAvailability, EngineDetail, EngineDownloadAvailable, EngineKey, MostRecentVersion
+from .models import (
+    EngineArgs,
+    EngineAvailability,
+    EngineDetail,
+    EngineDownloadAvailable,
+    EngineKey,
+    EnginePruned,
+    EngineReleases,
+    Install,
+    MostRecentVersion,
+)
 
 _ENGINES: Final = TypeAdapter(dict[str, EngineDetail])
 _ENGINE: Final = TypeAdapter(EngineDetail)
@@ -18,10 +28,15 @@ _AVAILABILITY: Final = TypeAdapter(EngineAvailability)
 _ARGS: Final = TypeAdapter(EngineArgs)
 _DOWNLOAD: Final = TypeAdapter(EngineDownloadAvailable)
 _MOST_RECENT: Final = TypeAdapter(MostRecentVersion)
+_RELEASES: Final = TypeAdapter(EngineReleases)
+_INSTALL: Final = TypeAdapter(Install)
+_INSTALLS: Final = TypeAdapter(list[Install])
+_PRUNED: Final = TypeAdapter(EnginePruned)
 
 _FULL_TIMEOUT: Final = 120.0
 """``full`` asks every engine about itself; a Blender takes seconds."""
-_INSTALL_TIMEOUT: Final = 3600.0
+_SOURCES_TIMEOUT: Final = 120.0
+"""A node asks its own sources before it answers."""
 
 ResponseType = Literal["standard", "full"]
 
@@ -73,36 +88,79 @@ class EngineCalls:
     async def is_engine_available_to_download(
         self, engine: str, version: str, system_os: str | None = None, cpu: str | None = None
     ) -> EngineDownloadAvailable:
-        """Whether a version can be installed.
+        """Whether a version can be fetched.
 
         Raises:
-            Unavailable: the node installs no engines.
+            Unavailable: no source could be asked.
         """
         query = {"engine": engine, "version": version, "system_os": system_os, "cpu": cpu}
-        return read(_DOWNLOAD, await self.connection.get("/api/engines/download_available", query))
+        return read(
+            _DOWNLOAD, await self.connection.get("/api/engines/download_available", query, timeout=_SOURCES_TIMEOUT)
+        )
 
     async def get_most_recent_version(
         self, engine: str, system_os: str | None = None, cpu: str | None = None
     ) -> MostRecentVersion:
-        """The newest version that can be installed.
+        """The newest version that can be fetched.
 
         Raises:
-            Unavailable: the node installs no engines.
+            NotFound: nobody offers any.
+            Unavailable: no source could be asked.
         """
         query = {"engine": engine, "system_os": system_os, "cpu": cpu}
-        return read(_MOST_RECENT, await self.connection.get("/api/engines/most_recent_version", query))
+        return read(
+            _MOST_RECENT, await self.connection.get("/api/engines/most_recent_version", query, timeout=_SOURCES_TIMEOUT)
+        )
+
+    async def get_available_engines(
+        self, engine: str, system_os: str | None = None, cpu: str | None = None
+    ) -> EngineReleases:
+        """Every version that can be fetched, newest first, and the sources that could not be asked."""
+        query = {"engine": engine, "system_os": system_os, "cpu": cpu}
+        return read(_RELEASES, await self.connection.get("/api/engines/available", query, timeout=_SOURCES_TIMEOUT))
 
     async def download_engine(
         self, engine: str, version: str, system_os: str | None = None, cpu: str | None = None
-    ) -> str:
-        """Install a managed version; the node's own word on it.
+    ) -> Install:
+        """Have a version installed. Returns the install as soon as it has begun; see :meth:`get_install`.
 
         Raises:
-            Unavailable: the node installs no engines.
+            NotFound: nobody offers it.
+            Unavailable: no source could be asked.
         """
         query = {"engine": engine, "version": version, "system_os": system_os, "cpu": cpu}
-        response = await self.connection.send("POST", "/api/engines/download", query, timeout=_INSTALL_TIMEOUT)
-        return response.text
+        return read(
+            _INSTALL,
+            await self.connection.send("POST", "/api/engines/download", query, timeout=_SOURCES_TIMEOUT),
+        )
+
+    async def get_installs(self) -> list[Install]:
+        """The installs under way, and those that have ended lately, oldest first."""
+        return read(_INSTALLS, await self.connection.get("/api/engines/installs"))
+
+    async def get_install(self, install_id: str) -> Install:
+        """One install.
+
+        Raises:
+            NotFound: there is none, or it ended long ago.
+        """
+        return read(_INSTALL, await self.connection.get(_of("installs", quote(install_id, safe=""))))
+
+    async def cancel_install(self, install_id: str) -> Install:
+        """Stop an install; what has come of it is thrown away.
+
+        Raises:
+            NotFound: there is none.
+        """
+        path = f"{_of('installs', quote(install_id, safe=''))}/cancel"
+        return read(_INSTALL, await self.connection.send("POST", path))
+
+    async def prune_engines(
+        self, *, dry_run: bool = False, unused_days: float | None = None, budget_bytes: int | None = None
+    ) -> EnginePruned:
+        """Delete managed versions that nobody has used for long, until the rest is within the budget."""
+        query = {"dry_run": dry_run, "unused_days": unused_days, "budget_bytes": budget_bytes}
+        return read(_PRUNED, await self.connection.send("POST", "/api/engines/prune", query))
 
     async def delete_engine_download(
         self, engine: str, version: str, system_os: str | None = None, cpu: str | None = None
@@ -110,7 +168,8 @@ class EngineCalls:
         """Delete a managed version; the node's own word on it.
 
         Raises:
-            Unavailable: the node manages no engines.
+            NotFound: the node has no such version.
+            Conflict: a job uses or needs it, or it is not Zordon's to delete.
         """
         key: JsonValue = EngineKey(engine=engine, version=version, system_os=system_os, cpu=cpu).model_dump(
             mode="json", exclude_none=True

@@ -15,6 +15,8 @@ import orjson
 
 MAX_GONE = 10_000
 """How many deleted jobs are remembered for deltas."""
+MAX_INSTALLS = 50
+"""How many installs of engines are shown; the oldest goes first."""
 
 
 @dataclass(slots=True)
@@ -31,6 +33,7 @@ class Feed:
         self._jobs: dict[str, _Seen] = {}  # in the order of submission
         self._changes: OrderedDict[str, None] = OrderedDict()  # ids, the latest change last
         self._gone: OrderedDict[str, int] = OrderedDict()  # ids of deleted jobs: revision
+        self._installs: dict[str, _Seen] = {}  # engine versions on their way, oldest first
         self._forgotten = 0  # deltas cannot reach behind this revision
         self._revision = 0
         self._changed: asyncio.Event | None = None
@@ -65,6 +68,14 @@ class Feed:
         self._gone[job_id] = self._revision
         if len(self._gone) > MAX_GONE:
             self._forgotten = self._gone.popitem(last=False)[1]
+        self._wake()
+
+    def publish_install(self, install_id: str, wire: bytes) -> None:
+        """An install of an engine is new or has moved."""
+        self._revision += 1
+        self._installs[install_id] = _Seen(wire, self._revision)
+        if len(self._installs) > MAX_INSTALLS:
+            del self._installs[next(iter(self._installs))]
         self._wake()
 
     def close(self) -> None:
@@ -150,12 +161,16 @@ class Feed:
                 jobs.append(seen.wire)
             jobs.reverse()
             gone = [job_id for job_id, revision in self._gone.items() if revision > since]
+        installs = [seen.wire for seen in self._installs.values() if full or seen.revision > (since or 0)]
         return b"".join(
             (
                 b'{"jobs":[',
                 b",".join(jobs),
                 b'],"gone":',
                 orjson.dumps(gone),
+                b',"installs":[',
+                b",".join(installs),
+                b"]",
                 b',"full":true' if full else b',"full":false',
                 b',"token":"',
                 self.token.encode(),

@@ -67,9 +67,11 @@ class EngineDownloadAvailable(BaseModel):
     """Answer of ``GET /api/engines/download_available``."""
 
     engine: str
-    version: str
+    version: str = Field(description="The complete version, where a source offers one.")
     available: bool
     reason: str = ""
+    source: str = Field(default="", description="The source that offers it.")
+    size: int | None = Field(default=None, description="Bytes to download, where the source says so.")
 
 
 class MostRecentVersion(BaseModel):

@@ -8,6 +8,8 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
+from .installs import Install
+
 FrameNumber = Annotated[int, Field(ge=-999_999_999, le=999_999_999)]
 
 
@@ -150,6 +152,7 @@ class JobDelta(BaseModel):
     jobs: list[Job] = Field(description="Jobs that are new or changed.")
     gone: list[str] = Field(description="Ids of the jobs that were deleted.")
     full: bool = Field(description="True if the token was too old or unknown: then jobs is the whole list.")
+    installs: list[Install] = Field(default_factory=list, description="Installs of engines that have moved.")
     token: str
 
 
