@@ -32,11 +32,12 @@ from app.node.status import NodeStatusReader
 from app.outputs.manifest import Manifests
 from app.outputs.previews import Previews
 from app.outputs.workers import Workers
+from app.render.awaiting import check_engines
 from app.render.catalog import EngineCatalog
 from app.render.delivery import Delivery
 from app.render.previewing import JobPreviews
 from app.render.processes import adopt_orphans
-from app.render.recovery import check_engines, end_survivors, reconcile
+from app.render.recovery import end_survivors, reconcile
 from app.render.supervisor import Supervisor
 from app.settings import Settings
 from engines.contract import Engine, ProjectInfo

@@ -59,6 +59,9 @@ class Settings(BaseSettings):
     engine_paths: dict[str, list[Path]] = Field(
         default_factory=dict, description="Further copies of an engine: executables or folders, by engine."
     )
+    auto_install: bool = Field(
+        True, description="Fetch the engine version that a job needs, if it is not installed and some source offers it."
+    )
 
     max_upload_bytes: int = Field(50 * GIB, ge=1, description="The largest upload, in bytes.")
     max_json_bytes: int = Field(4 * MIB, ge=1024, description="The largest JSON body, in bytes.")

@@ -21,12 +21,16 @@ from engines.contract import (
     EngineOptions,
     EngineVersion,
     ExpectedOutput,
+    Fetchable,
+    FoundVersion,
     InstallKind,
     Plan,
     PlanRequest,
     ProjectInfo,
     Refusal,
     SessionRequest,
+    VersionChoice,
+    VersionWish,
 )
 from engines.frames import FrameSet
 
@@ -76,7 +80,13 @@ class NoopEngine(Engine):
     def plan(self, request: PlanRequest) -> Plan:
         """See :meth:`Engine.plan`."""
         frames = request.frames or FrameSet.between(1, 1)
-        return Plan(frames, request.versions[0], "there is no other", request.options, None)
+        return Plan(frames, request.options, None)
+
+    def choose(
+        self, wish: VersionWish, installed: Sequence[EngineVersion], fetchable: Fetchable | None
+    ) -> VersionChoice:
+        """See :meth:`Engine.choose`."""
+        return FoundVersion(installed[0], "There is no other.")
 
     def command(self, session: SessionRequest, chunk: Chunk) -> Command:
         """See :meth:`Engine.command`."""

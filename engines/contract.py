@@ -10,6 +10,7 @@ How a job meets its engine::
     find_candidates/version_argv/parse_version   what copies of the engine are there (the service runs the argv)
     inspect(project)                             what is in the project, in a worker process of the service
     plan(request)                                which frames and outputs that makes; refuses what cannot render
+    choose(wish, installed, fetchable)           which version renders it, or which one has to be fetched first
     command(session, chunk)                      one process, a session with the project open
     feed(chunk) / finish()                       the line that gives it a chunk; the line that ends it
     parse(line)                                  one line of the engine's event stream -> events
@@ -28,6 +29,7 @@ from typing import ClassVar
 from pydantic import BaseModel, ConfigDict, JsonValue
 
 from engines.frames import FrameSet
+from engines.installs.release import Release
 
 
 class EngineOptions(BaseModel):
@@ -119,17 +121,17 @@ class PlanRequest:
     frames: FrameSet | None  # None: the project's own
     options: EngineOptions
     output_format: str | None
-    versions: Sequence[EngineVersion]  # installed, newest first
-    engine_version: str | None = None  # the version asked for
 
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """What a job will do, settled at submit."""
+    """What a job will do, settled at submit.
+
+    It does not depend on the version that renders: that one may have to be fetched first, and the plan stays. What a
+    version calls differently is the matter of :meth:`Engine.command`.
+    """
 
     frames: FrameSet
-    version: EngineVersion
-    version_reason: str  # why this copy: a sentence
     options: EngineOptions  # defaults filled in
     output_format: str | None
     divisible: bool = True  # False: all frames come from one process in one go (a video encode)
@@ -139,6 +141,49 @@ class Plan:
     warnings: tuple[str, ...] = ()
     colour: Mapping[str, str] = field(default_factory=dict)  # display/view/look/source for previews of linear pictures
     details: Mapping[str, JsonValue] = field(default_factory=dict)  # what command() and expected() need later; JSON
+
+
+# --- choosing a version --------------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class VersionWish:
+    """What decides which version renders a job. Kept with the job: the choice is made again when versions come and go.
+
+    ``asked`` has passed :func:`engines.choosing.is_version`.
+    """
+
+    asked: str | None = None  # by the user: a whole version ("4.2.3") or its beginning ("4.2")
+    saved_by: tuple[int, ...] | None = None  # version of the program that wrote the project, e.g. (4, 5)
+
+
+@dataclass(frozen=True, slots=True)
+class Fetchable:
+    """What could be fetched of one engine for this machine."""
+
+    releases: Sequence[Release] = ()  # newest first; of one version the best source first
+    allowed: bool = True  # whether engines are fetched without a person asking for it (the setting auto_install)
+    troubles: Mapping[str, str] = field(default_factory=dict)  # sources that could not be asked: why
+
+
+@dataclass(frozen=True, slots=True)
+class FoundVersion:
+    """An installed copy renders the job."""
+
+    version: EngineVersion
+    reason: str  # why this copy: a sentence
+
+
+@dataclass(frozen=True, slots=True)
+class MissingVersion:
+    """No installed copy renders the job; it waits."""
+
+    version: str  # what it waits for: a whole version if ``fetch``, else what would do ("4.5"; "" for any)
+    fetch: bool  # whether it is offered and to be fetched now
+    reason: str  # what is missing, and why it does or does not come: a sentence
+
+
+VersionChoice = FoundVersion | MissingVersion
 
 
 # --- running -------------------------------------------------------------------------------------------------------
@@ -367,10 +412,26 @@ class Engine(ABC):
 
     @abstractmethod
     def plan(self, request: PlanRequest) -> Plan:
-        """Settle frames, version, options and outputs. Pure and quick.
+        """Settle frames, options and outputs. Pure and quick.
 
         Raises:
             Refusal: it cannot render, and which field says so.
+        """
+
+    @abstractmethod
+    def choose(
+        self, wish: VersionWish, installed: Sequence[EngineVersion], fetchable: Fetchable | None
+    ) -> VersionChoice:
+        """Settle which version renders a job. Pure and quick; :mod:`engines.choosing` does it for most engines.
+
+        Args:
+            wish: what the job needs.
+            installed: the copies on this machine, newest first.
+            fetchable: what could be fetched; None: nobody has been asked yet. Then nothing is refused or fetched that
+                the answer could change.
+
+        Raises:
+            Refusal: no version that there is or could be had would do.
         """
 
     # running

@@ -13,6 +13,7 @@ import orjson
 
 from app.jobs.record import JobRecord, JobSpec, JobState, RunningChunk
 from client.models import JobStatus
+from engines.contract import MissingVersion, VersionWish
 from engines.frames import FrameSet, IndexSet
 
 
@@ -22,6 +23,7 @@ class JobProgress:
 
     partial_frames: float = 0.0  # sum of the fractions of the frames in work
     current: str = ""
+    waiting: str = ""  # how far what it waits for is; shown as its reason while it is configuring
 
 
 IDLE = JobProgress()
@@ -39,6 +41,9 @@ def spec_bytes(spec: JobSpec) -> bytes:
     plain = {name: getattr(spec, name) for name in _SPEC_FIELDS}
     plain["frames"] = spec.frames.notation()
     plain["options"], plain["colour"], plain["details"] = dict(spec.options), dict(spec.colour), dict(spec.details)
+    plain["wish"] = {"asked": spec.wish.asked, "saved_by": spec.wish.saved_by}
+    if (missing := spec.missing) is not None:
+        plain["missing"] = {"version": missing.version, "fetch": missing.fetch, "reason": missing.reason}
     return orjson.dumps(plain)
 
 
@@ -66,6 +71,12 @@ def record_from(spec: bytes, state: bytes) -> JobRecord:
     for name in ("children", "warnings"):
         plain[name] = tuple(plain[name])
     known = {name: plain[name] for name in _SPEC_FIELDS if name in plain}
+    wish, missing = plain.get("wish"), plain.get("missing")  # stores of the first release have neither
+    if wish is not None:
+        saved_by = None if wish["saved_by"] is None else tuple(wish["saved_by"])
+        known["wish"] = VersionWish(wish["asked"], saved_by)
+    if missing is not None:
+        known["missing"] = MissingVersion(missing["version"], missing["fetch"], missing["reason"])
     the_spec = JobSpec(**{**known, "frames": frames})
 
     def positions(notation: str) -> IndexSet:
@@ -99,6 +110,7 @@ def wire_bytes(record: JobRecord, progress: JobProgress = IDLE) -> bytes:
     spec, state = record.spec, record.state
     frames, total, done = spec.frames, len(spec.frames), len(state.done)
     in_work = min(done + progress.partial_frames, float(total)) if state.running else float(done)
+    reason = progress.waiting if progress.waiting and state.status is JobStatus.CONFIGURING else state.reason
     eta: float | None = None
     if state.running and state.seconds_per_frame is not None:
         eta = round((total - len(state.failed) - in_work) * state.seconds_per_frame / len(state.running), 1)
@@ -107,7 +119,7 @@ def wire_bytes(record: JobRecord, progress: JobProgress = IDLE) -> bytes:
             "id": spec.id,
             "name": spec.name,
             "status": state.status.value,
-            "reason": state.reason,
+            "reason": reason,
             "engine": spec.engine,
             "engine_version": spec.engine_version,
             "engine_version_reason": spec.engine_version_reason,

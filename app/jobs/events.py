@@ -7,7 +7,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from client.models import JobStatus
-from engines.contract import FailureCause
+from engines.contract import FailureCause, MissingVersion
 from engines.frames import IndexSet
 
 # --- events --------------------------------------------------------------------------------------------------------
@@ -20,14 +20,24 @@ class ScheduleDue:
 
 @dataclass(frozen=True, slots=True)
 class EngineMissing:
-    """The engine version of the job is not on this node."""
+    """No installed engine version renders the job, or not the one that did before."""
+
+    missing: MissingVersion
+
+
+@dataclass(frozen=True, slots=True)
+class EngineAwaited:
+    """Something new about the version that the job waits for: it is on its way, or why it did not come."""
 
     reason: str
 
 
 @dataclass(frozen=True, slots=True)
 class EngineFound:
-    """The engine version that was missing is there."""
+    """An installed engine version renders the job from now on."""
+
+    version: str
+    reason: str  # why this one: a sentence
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +140,7 @@ class ChildEnded:
 JobEvent = (
     ScheduleDue
     | EngineMissing
+    | EngineAwaited
     | EngineFound
     | AttemptStarted
     | FramesVerified
@@ -180,4 +191,16 @@ class Ended:
     reason: str
 
 
-Effect = Queue | StopAttempts | CancelChildren | Ended
+@dataclass(frozen=True, slots=True)
+class NeedEngine:
+    """The job waits for an engine version: a whole one that is to be fetched, or what would do (``"4.5"``; ``""`` any).
+
+    Told when the wait begins, when another version is waited for, and once after every start.
+    """
+
+    engine: str
+    version: str
+    fetch: bool  # False: a person has to install it, or the sources have to be asked again
+
+
+Effect = Queue | StopAttempts | CancelChildren | Ended | NeedEngine

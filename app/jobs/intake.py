@@ -17,7 +17,15 @@ from typing import Final
 
 from app.jobs.errors import Forbidden, RequestError, TooLarge, at
 from app.jobs.folders import DataFolder
-from app.jobs.planning import Catalog, Inspect, Project, Setting, choose_engine, installed, plan_jobs, refused
+from app.jobs.planning import (
+    Catalog,
+    Inspect,
+    Project,
+    Setting,
+    choose_engine,
+    plan_jobs,
+    refused,
+)
 from app.jobs.projects import find_project
 from app.jobs.record import JobSpec
 from app.jobs.requests import parse_requests
@@ -26,10 +34,11 @@ from app.jobs.sink import UploadedFile, UploadLimits
 from app.jobs.threads import in_thread
 from app.jobs.unpack import UnpackLimits, unpack
 from app.jobs.uploads import Form, receive_form
+from app.jobs.versions import Offered, check_version, choose_version, with_choice
 from app.outputs.workers import WorkerCrashed
 from app.settings import Settings
 from client.models import AddJob
-from engines.contract import Engine, ProjectInfo, Refusal
+from engines.contract import Engine, Fetchable, MissingVersion, ProjectInfo, Refusal, VersionChoice, VersionWish
 
 QUICK_BODY: Final = 16 << 10
 """Up to here a body is read on the event loop, in bytes."""
@@ -55,19 +64,27 @@ class _Found:
 
     projects: dict[tuple[Path, str | None], tuple[Engine, Project]] = field(default_factory=dict)
     infos: dict[tuple[Path, str], ProjectInfo] = field(default_factory=dict)
+    fetchable: dict[str, Fetchable] = field(default_factory=dict)  # by engine
 
 
 class Intake:
     """Takes jobs. One for the whole service; every method is for the event loop's thread."""
 
     def __init__(
-        self, settings: Settings, folders: DataFolder, jobs: JobService, catalog: Catalog, inspect: Inspect
+        self,
+        settings: Settings,
+        folders: DataFolder,
+        jobs: JobService,
+        catalog: Catalog,
+        inspect: Inspect,
+        offered: Offered | None = None,
     ) -> None:
         self._settings = settings
         self._folders = folders
         self._jobs = jobs
         self._catalog = catalog
         self._inspect = inspect
+        self._offered = offered
         self._finishing: set[asyncio.Task[list[bytes]]] = set()
 
     async def from_json(self, body: bytes, *, local: bool, key: str | None) -> list[bytes]:
@@ -238,8 +255,13 @@ class Intake:
             )
         most = self._settings.max_jobs_per_request
         if len(body) <= QUICK_BODY:
-            return parse_requests(body, most)
-        return await asyncio.to_thread(parse_requests, body, most)
+            requests, listed = parse_requests(body, most)
+        else:
+            requests, listed = await asyncio.to_thread(parse_requests, body, most)
+        for index, request in enumerate(requests):
+            with at(f"[{index}]" if listed else ""):
+                check_version(request.engine_version)
+        return requests, listed
 
     async def _plan(self, requests: list[AddJob], listed: bool, place: _Place | None, local: bool) -> list[JobSpec]:
         found = _Found()
@@ -248,20 +270,37 @@ class Intake:
         for index, request in enumerate(requests):
             with at(f"[{index}]" if listed else ""):
                 engine, project = await self._project(request, place, local, found)
-                versions = installed(self._catalog, engine)
                 info = None if project is None else await self._info(engine, project, found)
-            settings.append(Setting(engine, versions, project, info, self._settings.name, now))
+                wish = VersionWish(request.engine_version, None if info is None else info.format_version)
+                choice = choose_version(engine, wish, self._catalog.versions(engine.name), None)
+            settings.append(Setting(engine, wish, choice, project, info, self._settings.name, now))
         if len(requests) == 1 and _is_quick(requests[0]):
-            return _plan_all(requests, settings, listed)
-        return await asyncio.to_thread(_plan_all, requests, settings, listed)
+            planned = _plan_all(requests, settings, listed)
+        else:
+            planned = await asyncio.to_thread(_plan_all, requests, settings, listed)
+        for index, setting in enumerate(settings):
+            if isinstance(setting.choice, MissingVersion):
+                with at(f"[{index}]" if listed else ""):
+                    choice = await self._choose_again(setting, found)
+                planned[index] = [with_choice(spec, choice) for spec in planned[index]]
+        return [spec for specs in planned for spec in specs]
+
+    async def _choose_again(self, setting: Setting, found: _Found) -> VersionChoice:
+        """The version of a job for which none is installed, once it is known what could be fetched."""
+        name = setting.engine.name
+        if name not in found.fetchable:
+            nothing = Fetchable(allowed=self._settings.auto_install)
+            found.fetchable[name] = nothing if self._offered is None else await self._offered(name)
+        return choose_version(setting.engine, setting.wish, self._catalog.versions(name), found.fetchable[name])
 
 
-def _plan_all(requests: list[AddJob], settings: list[Setting], listed: bool) -> list[JobSpec]:
-    specs: list[JobSpec] = []
+def _plan_all(requests: list[AddJob], settings: list[Setting], listed: bool) -> list[list[JobSpec]]:
+    """The jobs of every request: itself, followed by its subjobs."""
+    planned: list[list[JobSpec]] = []
     for index, (request, setting) in enumerate(zip(requests, settings, strict=True)):
         with at(f"[{index}]" if listed else ""):
-            specs += plan_jobs(request, setting)
-    return specs
+            planned.append(plan_jobs(request, setting))
+    return planned
 
 
 def _is_quick(request: AddJob) -> bool:

@@ -1,8 +1,8 @@
 """From what was asked for to what will be done: one ``add_job`` request becomes the specs of its jobs.
 
-Everything that can be known to be wrong is refused here, before anything is stored. The engine itself settles frames,
-version and outputs (:meth:`engines.contract.Engine.plan`); this module reads the request for it and turns what it
-refuses into the error of a wire field.
+Everything that can be known to be wrong is refused here, before anything is stored. The engine itself settles frames
+and outputs (:meth:`engines.contract.Engine.plan`); this module reads the request for it and turns what it refuses into
+the error of a wire field. Which version renders is settled in :mod:`app.jobs.versions`.
 """
 
 from __future__ import annotations
@@ -21,8 +21,19 @@ from pydantic import JsonValue, ValidationError
 from app.jobs.errors import RequestError, at, from_validation
 from app.jobs.names import has_control_characters, safe_stem
 from app.jobs.record import JobSpec
+from app.jobs.versions import missing_of, version_of
 from client.models import AddJob, ChildJob
-from engines.contract import Engine, EngineOptions, EngineVersion, Plan, PlanRequest, ProjectInfo, Refusal
+from engines.contract import (
+    Engine,
+    EngineOptions,
+    EngineVersion,
+    Plan,
+    PlanRequest,
+    ProjectInfo,
+    Refusal,
+    VersionChoice,
+    VersionWish,
+)
 from engines.frames import FrameSet, FrameSetError
 
 DEFAULT_PRIORITY = 50
@@ -74,7 +85,8 @@ class Setting:
     """What the jobs of one request have in common."""
 
     engine: Engine
-    versions: Sequence[EngineVersion]  # installed, newest first; at least one
+    wish: VersionWish
+    choice: VersionChoice
     project: Project | None
     info: ProjectInfo | None
     hostname: str
@@ -109,21 +121,6 @@ def choose_engine(catalog: Catalog, renderer: str | None, filename: str | None) 
             hint = "it takes no project"
         raise RequestError(f"{engine.title} does not open {filename!r}: {hint}", "renderer")
     return engine
-
-
-def installed(catalog: Catalog, engine: Engine) -> Sequence[EngineVersion]:
-    """The installed versions of an engine, newest first.
-
-    Raises:
-        RequestError: there are none.
-    """
-    versions = catalog.versions(engine.name)
-    if not versions:
-        raise RequestError(
-            f"no version of {engine.title} is installed on this node; 'zordon doctor' says how to install one",
-            "renderer",
-        )
-    return versions
 
 
 def plan_jobs(request: AddJob, setting: Setting) -> list[JobSpec]:
@@ -164,8 +161,6 @@ def _plan_one(
                 frames=_frames(request, setting.info),
                 options=_options(engine, request.args or {}),
                 output_format=request.output_format,
-                versions=setting.versions,
-                engine_version=request.engine_version,
             )
         )
     except Refusal as refusal:
@@ -178,12 +173,13 @@ def _plan_one(
         name = request.name
         if has_control_characters(name):
             raise RequestError("it has a control character in it; a name is one line of text", "name")
+    choice = setting.choice
     return JobSpec(
         id=_new_id() if job_id is None else job_id,
         name=name,
         engine=engine.name,
-        engine_version=plan.version.version,
-        engine_version_reason=plan.version_reason,
+        engine_version=version_of(choice),
+        engine_version_reason=choice.reason,
         frames=plan.frames,
         divisible=plan.divisible,
         created=setting.now,
@@ -205,6 +201,8 @@ def _plan_one(
         children=children,
         hostname=setting.hostname,
         warnings=_warnings(setting.info, plan),
+        wish=setting.wish,
+        missing=missing_of(choice),
     )
 
 

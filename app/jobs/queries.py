@@ -43,8 +43,13 @@ def insert_job(
     )
 
 
-def update_job(id: str, status: str, revision: int, state: bytes, wire: bytes) -> Statement:
-    """A change of a job."""
+def update_job(id: str, status: str, revision: int, state: bytes, wire: bytes, spec: bytes | None = None) -> Statement:
+    """A change of a job; ``spec`` only where that changed too."""
+    if spec is not None:
+        return (
+            "UPDATE jobs SET status=?, revision=?, spec=?, state=?, wire=? WHERE id=?",
+            (status, revision, spec, state, wire, id),
+        )
     return (
         "UPDATE jobs SET status=?, revision=?, state=?, wire=? WHERE id=?",
         (status, revision, state, wire, id),

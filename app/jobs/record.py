@@ -1,5 +1,6 @@
-"""What a job is, as plain immutable data: the part settled at submit (:class:`JobSpec`) and the part that changes
-(:class:`JobState`). Pure: nothing here knows a clock, a disk or a network.
+"""What a job is, as plain immutable data: what was settled when it was submitted (:class:`JobSpec`), of which only the
+engine version may change afterwards, and what changes while it lives (:class:`JobState`). Pure: nothing here knows a
+clock, a disk or a network.
 """
 
 from __future__ import annotations
@@ -10,14 +11,19 @@ from dataclasses import dataclass, field, replace
 from pydantic import JsonValue
 
 from client.models import JobStatus
+from engines.contract import MissingVersion, VersionWish
 from engines.frames import FrameSet, IndexSet
 
 NO_FRAMES = IndexSet()
+NO_WISH = VersionWish()
 
 
 @dataclass(frozen=True, slots=True)
 class JobSpec:
-    """What was settled when the job was submitted. Times are seconds since 1970, UTC."""
+    """What was settled when the job was submitted. Times are seconds since 1970, UTC.
+
+    While ``missing`` is set the job waits for an engine version, and ``engine_version`` says for which.
+    """
 
     id: str
     name: str
@@ -45,6 +51,8 @@ class JobSpec:
     children: tuple[str, ...] = ()
     hostname: str = ""
     warnings: tuple[str, ...] = ()
+    wish: VersionWish = NO_WISH  # what decides which version renders it
+    missing: MissingVersion | None = None  # None: the version is settled
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +120,11 @@ class JobRecord:
         if self.state.ending is not None:
             return NO_FRAMES
         return self.spec.frames.all_positions() - self.state.done - self.state.failed - self.running_positions()
+
+    def with_version(self, version: str, reason: str, missing: MissingVersion | None = None) -> JobRecord:
+        """A copy with another engine version, or with one that it waits for."""
+        spec = replace(self.spec, engine_version=version, engine_version_reason=reason, missing=missing)
+        return JobRecord(spec, self.state)
 
     def with_state(self, **changes: object) -> JobRecord:
         """A copy with some fields of its state replaced."""

@@ -7,7 +7,7 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
     (
         "CREATE TABLE meta (key TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID",
         # seq keeps the order of submission; project is a folder below projects/, shared by jobs;
-        # spec never changes; state and wire do with every event.
+        # spec changes with the engine version only; state and wire do with every event.
         """CREATE TABLE jobs (
             seq INTEGER PRIMARY KEY,
             id TEXT NOT NULL UNIQUE,

@@ -15,7 +15,17 @@ import structlog
 
 from app.jobs import queries
 from app.jobs.codec import IDLE, JobProgress, record_from, spec_bytes, state_bytes, wire_bytes
-from app.jobs.events import CancelAsked, CancelChildren, ChildEnded, Effect, Ended, JobEvent, Queue, ScheduleDue
+from app.jobs.events import (
+    CancelAsked,
+    CancelChildren,
+    ChildEnded,
+    Effect,
+    Ended,
+    JobEvent,
+    NeedEngine,
+    Queue,
+    ScheduleDue,
+)
 from app.jobs.feed import Feed
 from app.jobs.folders import DataFolder
 from app.jobs.keys import IdempotencyKeys, KeyReused
@@ -102,9 +112,12 @@ class JobService:
         return unfinished
 
     def resume(self) -> None:
-        """After unfinished jobs were reconciled: set the timers of scheduled ones, tell parents what they missed."""
+        """After unfinished jobs were reconciled: set the timers of scheduled ones, tell parents what they missed, and
+        say which engine versions are waited for."""
         for live in list(self._live.values()):
             self._watch_schedule(live.record)
+            if live.record.status is live.committed.status is JobStatus.CONFIGURING:
+                self._tell_need(live.record)
             for child in live.record.spec.children:
                 status = self._status.get(child)
                 if status is None:
@@ -207,7 +220,7 @@ class JobService:
         wires: list[bytes] = []
         statements: list[Statement] = []
         for spec in specs:
-            status, reason = initial_status(spec.scheduled_start is not None, bool(spec.children))
+            status, reason = initial_status(spec)
             record = JobRecord(spec, JobState(status, reason))
             wire = wire_bytes(record)
             self._revision += 1
@@ -240,6 +253,8 @@ class JobService:
                 self._watch_schedule(record)
                 if record.status is JobStatus.NOT_STARTED:
                     self._tell(record, _QUEUE_NOW)
+                elif record.status is JobStatus.CONFIGURING:
+                    self._tell_need(record)
 
         await self._store.write(statements, committed)
         return wires
@@ -263,7 +278,9 @@ class JobService:
             live.progress = IDLE
         wire = wire_bytes(record, live.progress)
         self._revision += 1
-        update = queries.update_job(record.id, record.status.value, self._revision, state_bytes(record), wire)
+        spec = None if record.spec is before.spec else spec_bytes(record.spec)
+        state = state_bytes(record)
+        update = queries.update_job(record.id, record.status.value, self._revision, state, wire, spec)
 
         def committed() -> None:
             live.committed = record
@@ -271,6 +288,8 @@ class JobService:
             if record.ended:
                 self._live.pop(record.id, None)
             self._feed.publish(record.id, wire)
+            if record.status is not before.status:
+                self._watch_schedule(record)
             for effect in effects:
                 self._tell(record, effect)
 
@@ -288,13 +307,15 @@ class JobService:
         return future
 
     def progress(self, job_id: str, progress: JobProgress) -> None:
-        """Show progress between two commits: in memory and in the feed only, at most a few times a second."""
+        """Show progress between two commits, of what is running or of what a job waits for: in memory and in the feed
+        only, at most a few times a second."""
         live = self._live.get(job_id)
         if live is None:
             return
         live.progress = progress
         now = time.monotonic()
-        if now - live.progress_at >= self._progress_interval and live.committed.state.running:
+        moves = live.committed.state.running or live.committed.status is JobStatus.CONFIGURING
+        if moves and now - live.progress_at >= self._progress_interval:
             live.progress_at = now
             self._feed.publish(job_id, wire_bytes(live.committed, progress))
 
@@ -367,6 +388,10 @@ class JobService:
                 self.apply(record.spec.parent, event)
         for listener in self._listeners:
             listener(record, effect)
+
+    def _tell_need(self, record: JobRecord) -> None:
+        if (missing := record.spec.missing) is not None:
+            self._tell(record, NeedEngine(record.spec.engine, missing.version, missing.fetch))
 
     async def _cancel_child(self, child: str, reason: str) -> None:
         try:

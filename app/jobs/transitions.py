@@ -28,18 +28,20 @@ from app.jobs.events import (
     ChildEnded,
     Effect,
     Ended,
+    EngineAwaited,
     EngineFound,
     EngineMissing,
     FrameFailed,
     FramesVerified,
     JobEvent,
+    NeedEngine,
     Queue,
     Reconciled,
     ScheduleDue,
     StopAttempts,
     WarningNoted,
 )
-from app.jobs.record import JobRecord, RunningChunk
+from app.jobs.record import JobRecord, JobSpec, RunningChunk
 from client.models import JobStatus
 from engines.contract import FailureCause
 from engines.frames import IndexSet
@@ -80,11 +82,13 @@ def transition(record: JobRecord, event: JobEvent) -> Outcome:
     return rule(record, event) if rule is not None else (record, ())
 
 
-def initial_status(scheduled: bool, has_children: bool) -> tuple[JobStatus, str]:
+def initial_status(spec: JobSpec) -> tuple[JobStatus, str]:
     """Status and reason of a job that was just submitted."""
-    if has_children:
+    if spec.children:
         return S.WAITING_FOR_SUBJOBS, "its subjobs have not ended yet"
-    if scheduled:
+    if spec.missing is not None:
+        return S.CONFIGURING, spec.missing.reason
+    if spec.scheduled_start is not None:
         return S.SCHEDULED, "waits for its scheduled start"
     return S.NOT_STARTED, "waits for a free slot"
 
@@ -98,13 +102,32 @@ def _due(record: JobRecord, event: JobEvent) -> Outcome:
 
 def _engine_missing(record: JobRecord, event: JobEvent) -> Outcome:
     assert isinstance(event, EngineMissing)
-    return record.with_state(status=S.CONFIGURING, reason=event.reason), ()
+    missing, before = event.missing, record.spec.missing
+    record = record.with_version(missing.version, missing.reason, missing)
+    record = record.with_state(status=S.CONFIGURING, reason=missing.reason)
+    if before is not None and (before.version, before.fetch) == (missing.version, missing.fetch):
+        return record, ()
+    return record, (NeedEngine(record.spec.engine, missing.version, missing.fetch),)
+
+
+def _engine_awaited(record: JobRecord, event: JobEvent) -> Outcome:
+    assert isinstance(event, EngineAwaited)
+    return (record if record.state.reason == event.reason else record.with_state(reason=event.reason)), ()
 
 
 def _engine_found(record: JobRecord, event: JobEvent) -> Outcome:
+    assert isinstance(event, EngineFound)
+    record = record.with_version(event.version, event.reason)
     if record.spec.scheduled_start is not None and record.state.started is None:
         return record.with_state(status=S.SCHEDULED, reason="waits for its scheduled start"), ()
     return _settle(record, ())
+
+
+def _engine_changed(record: JobRecord, event: JobEvent) -> Outcome:
+    """Another installed version takes over from one that is gone."""
+    assert isinstance(event, EngineFound)
+    effects = (Queue(backoff(record)),) if record.status is S.NOT_STARTED else ()
+    return record.with_version(event.version, event.reason), effects
 
 
 def _start(record: JobRecord, event: JobEvent) -> Outcome:
@@ -353,7 +376,11 @@ _TABLE: dict[tuple[JobStatus, type], Rule] = {
     (S.SCHEDULED, EngineMissing): _engine_missing,
     (S.NOT_STARTED, EngineMissing): _engine_missing,
     (S.CONFIGURING, EngineMissing): _engine_missing,
+    (S.CONFIGURING, EngineAwaited): _engine_awaited,
     (S.CONFIGURING, EngineFound): _engine_found,
+    (S.SCHEDULED, EngineFound): _engine_changed,
+    (S.NOT_STARTED, EngineFound): _engine_changed,
+    (S.WAITING_FOR_SUBJOBS, EngineFound): _engine_changed,
     (S.NOT_STARTED, AttemptStarted): _start,
     (S.RUNNING, AttemptStarted): _start,
     (S.RUNNING, FramesVerified): _verified,

@@ -8,15 +8,13 @@ from collections.abc import Sequence
 import structlog
 
 from app.jobs import queries
-from app.jobs.events import EngineFound, EngineMissing, Reconciled
+from app.jobs.events import Reconciled
 from app.jobs.folders import DataFolder
 from app.jobs.record import JobRecord
 from app.jobs.service import JobService
 from app.jobs.store import Store
-from app.render.catalog import EngineCatalog
 from app.render.delivery import Delivery
 from app.render.processes import boot_id, end_leftovers
-from client.models import JobStatus
 
 log = structlog.get_logger(__name__)
 
@@ -45,14 +43,3 @@ async def reconcile(unfinished: Sequence[JobRecord], jobs: JobService, delivery:
         await asyncio.to_thread(folders.clear_attempts, record.id)
         done, files = await delivery.reconcile(record)
         await jobs.apply(record.id, Reconciled(done, files))
-
-
-def check_engines(jobs: JobService, catalog: EngineCatalog) -> None:
-    """Jobs whose engine version is gone wait for it; jobs that waited go on."""
-    for record in jobs.live_records():
-        version = catalog.find(record.spec.engine, record.spec.engine_version)
-        if version is None and record.status in (JobStatus.NOT_STARTED, JobStatus.SCHEDULED):
-            reason = f"{record.spec.engine} {record.spec.engine_version} is not installed on this node any more"
-            jobs.apply(record.id, EngineMissing(reason))
-        elif version is not None and record.status is JobStatus.CONFIGURING:
-            jobs.apply(record.id, EngineFound())

@@ -19,7 +19,6 @@ from app.jobs.events import (
     AttemptFailed,
     AttemptReleased,
     AttemptStarted,
-    EngineMissing,
     FrameFailed,
     FramesVerified,
     WarningNoted,
@@ -29,6 +28,7 @@ from app.jobs.store import Statement, StoreError
 from app.jobs.transitions import backoff
 from app.render.at_work import JobAtWork
 from app.render.attempt import Attempt, AttemptPorts, Failed, Outcome, Stopped, Succeeded
+from app.render.awaiting import check_engine
 from app.render.processes import LaunchError, boot_id
 from app.render.session import Session
 from engines.contract import Chunk, EngineVersion, ExpectedOutput, FailureCause, Ready, Refusal, SessionRequest
@@ -92,8 +92,7 @@ class Slot:
         owner, spec = self._owner, record.spec
         version = owner.catalog.find(spec.engine, spec.engine_version)
         if version is None:
-            reason = f"{spec.engine} {spec.engine_version} is not installed on this node any more"
-            self._owner.jobs.apply(record.id, EngineMissing(reason))
+            check_engine(record, owner.jobs, owner.catalog)
             return
         positions = next_chunk(
             record,
@@ -105,7 +104,7 @@ class Slot:
             return
         attempt = f"{record.id}-{record.state.attempts + 1}"
         reused = self._session if self._job == record.id else None
-        if reused is not None and not (reused.alive and reused.takes_chunks):
+        if reused is not None and not (reused.alive and reused.takes_chunks and reused.request.version == version):
             reused = None
         committed = self._claim(record, AttemptStarted(attempt, positions, time.time()), reused)
         fresh = self._job != record.id

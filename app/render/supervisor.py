@@ -12,11 +12,12 @@ from pathlib import Path
 
 import structlog
 
-from app.jobs.events import Effect, Ended, Queue, StopAttempts
+from app.jobs.events import Effect, Ended, NeedEngine, Queue, StopAttempts
 from app.jobs.folders import DataFolder
 from app.jobs.record import JobRecord
 from app.jobs.service import JobService
 from app.render.at_work import JobAtWork
+from app.render.awaiting import check_engine
 from app.render.catalog import EngineCatalog
 from app.render.delivery import Delivery
 from app.render.logs import JobLog, LogWriter
@@ -139,6 +140,8 @@ class Supervisor:
             if not self._closing:
                 pause = self.settings.retry_seconds * 2 ** (effect.backoff - 1) if effect.backoff else 0.0
                 self.queue.offer(record, pause)
+        elif isinstance(effect, NeedEngine):
+            check_engine(record, self.jobs, self.catalog)  # it may have come between the choice and its commit
         elif isinstance(effect, StopAttempts):
             for slot in self._slots:
                 if slot.attempt in effect.attempts:

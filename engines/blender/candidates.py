@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from engines.blender.interpreters import module_metadata
-from engines.blender.versions import numbers
+from engines.choosing import numbers
 from engines.contract import EngineCandidate, InstallKind
 
 _PROGRAM = "blender.exe" if sys.platform == "win32" else "blender"

@@ -21,12 +21,15 @@ from engines.contract import (
     EngineOptions,
     EngineVersion,
     ExpectedOutput,
+    Fetchable,
     PictureCheck,
     Plan,
     PlanRequest,
     ProjectInfo,
     Proof,
     SessionRequest,
+    VersionChoice,
+    VersionWish,
 )
 
 _FACTS_MARK = "ZORDON_FACTS "
@@ -60,6 +63,11 @@ class BlenderEngine(Engine):
 
     def plan(self, request: PlanRequest) -> Plan:
         return planning.plan_job(request)
+
+    def choose(
+        self, wish: VersionWish, installed: Sequence[EngineVersion], fetchable: Fetchable | None
+    ) -> VersionChoice:
+        return versions.choose(wish, installed, fetchable)
 
     def command(self, session: SessionRequest, chunk: Chunk) -> Command:
         return commands.session_command(session)

@@ -9,7 +9,6 @@ from pydantic import JsonValue
 from engines.blender.inspection import facts_in, scaled
 from engines.blender.options import EXTENSIONS, BlenderOptions, format_named
 from engines.blender.scenes import MOVIES, SceneFacts
-from engines.blender.versions import choose
 from engines.contract import Plan, PlanRequest, ProjectInfo, Refusal
 from engines.frames import FrameSet, FrameSetError
 
@@ -44,15 +43,12 @@ def plan_job(request: PlanRequest) -> Plan:
     _check_view_layer(options, scene)
     picture = _format(request, scene, warnings)
     _check_sense(options, scene, warnings)
-    version, reason = choose(request.versions, request.engine_version, info.format_version)
     percentage = options.resolution_percentage or scene.percentage
     # Of a cut-out only Blender knows the size to the pixel.
     width, height = (None, None) if scene.cropped else (scene.width, scene.height)
     details: dict[str, JsonValue] = {"scene": scene.name, "engine": options.render_engine or scene.engine}
     return Plan(
         frames=_frames(request.frames, scene),
-        version=version,
-        version_reason=reason,
         options=options.model_copy(update={"output_format": picture}),
         output_format=picture,
         width=None if width is None else scaled(width, percentage),

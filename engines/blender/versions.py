@@ -7,18 +7,17 @@ refuse, or crash (3.4 ends with a segmentation fault on a file of 4.5).
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from itertools import takewhile
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
-from engines.contract import EngineVersion, Refusal
+from engines.blender.series import LONG_TERM, NEWEST_KNOWN
+from engines.choosing import asked_for, listed, missing, numbers
+from engines.contract import EngineVersion, Fetchable, FoundVersion, Refusal, VersionChoice, VersionWish
+from engines.installs.release import Release
+
+T = TypeVar("T")
 
 _PRINTED = re.compile(r"^(?:Blender|bpy) (\d+\.\d+(?:\.\d+)?)", re.MULTILINE)
-
-
-def numbers(version: str) -> tuple[int, ...]:
-    """``"4.5.15 LTS"`` as ``(4, 5, 15)``; what is no number ends it."""
-    parts = re.split(r"[.\s-]", version.strip())
-    return tuple(int(part) for part in takewhile(str.isdecimal, parts))
 
 
 def printed_version(text: str) -> str | None:
@@ -41,45 +40,84 @@ def engine_id(name: str, version: str) -> str:
     return "BLENDER_WORKBENCH" if name == "WORKBENCH" else name
 
 
-def choose(
-    installed: Sequence[EngineVersion], asked: str | None, file_version: tuple[int, ...] | None
-) -> tuple[EngineVersion, str]:
-    """The copy that renders, and why, as a sentence.
+def choose(wish: VersionWish, installed: Sequence[EngineVersion], fetchable: Fetchable | None) -> VersionChoice:
+    """The version that renders a .blend: its own major.minor, else the newest long-term release (LTS) that can open
+    it, else the newest that can; of what is installed, and only if that has none, of what is offered. See
+    :meth:`engines.contract.Engine.choose`.
+
+    A build with a name of its own is taken only where somebody asks for it: the name does not say what it opens.
 
     Raises:
-        Refusal: none can, or not the one asked for.
+        Refusal: nothing that there is or could be had would do.
     """
-    if not installed:
-        raise Refusal("engine_version", "no Blender is installed on this node: install one, then submit again")
+    needed = wish.saved_by[:2] if wish.saved_by else None
+    offered = fetchable.releases if fetchable is not None else ()
     newest_first = sorted(installed, key=lambda one: numbers(one.version), reverse=True)
-    names = ", ".join(dict.fromkeys(one.version for one in newest_first))
-    needed = file_version[:2] if file_version else None
-    able = [one for one in newest_first if needed is None or numbers(one.version)[:2] >= needed]
-    if asked is not None:
-        wanted = numbers(asked)
-        matching = [one for one in newest_first if wanted and numbers(one.version)[: len(wanted)] == wanted]
-        if not matching:
-            raise Refusal("engine_version", f"Blender {asked} is not installed; installed: {names}")
-        fitting = [one for one in matching if one in able]
-        if not fitting and needed is not None:
-            raise Refusal(
-                "engine_version",
-                f"the project was saved by Blender {written(needed)}, which Blender {matching[0].version} cannot open: "
-                f"ask for {written(needed)} or later; installed: {names}",
-            )
-        return fitting[0], f"Blender {fitting[0].version} was asked for."
+    able = [one for one in newest_first if _opens(one.version, needed)]
+    releases = [release for release in offered if _opens(release.version, needed)]
+    if wish.asked is not None:
+        _check_asked(wish.asked, needed, newest_first)
+        named = [one for one in newest_first if one.version == wish.asked and not numbers(one.version)]
+        return asked_for("blender", "Blender", wish.asked, [*named, *able], releases, fetchable)
+    if able:
+        best, why = _best(able, lambda one: one.version, needed)
+        return FoundVersion(best, _reason(best.version, why, needed))
+    _check_known(needed, newest_first, fetchable)
+    best_release = _best(releases, lambda release: release.version, needed)[0] if releases else None
     if needed is None:
-        return newest_first[0], f"The newest installed Blender is {newest_first[0].version}."
-    if not able:
-        raise Refusal(
-            "engine_version",
-            f"the project was saved by Blender {written(needed)} and needs that version or a later one; "
-            f"installed: {names}",
-        )
-    same = [one for one in able if numbers(one.version)[:2] == needed]
-    if same:
-        return same[0], f"The project was saved by Blender {written(needed)}, and {same[0].version} is installed."
-    return able[0], (
-        f"The project was saved by Blender {written(needed)}, which is not installed; "
-        f"{able[0].version} is the newest installed."
+        return missing("blender", "Blender", "no Blender is installed here", "", best_release, fetchable)
+    need = f"it needs Blender {written(needed)} or later; none is installed here"
+    return missing("blender", "Blender", need, written(needed), best_release, fetchable)
+
+
+def _opens(version: str, needed: Sequence[int] | None) -> bool:
+    own = numbers(version)[:2]
+    return bool(own) and (needed is None or own >= tuple(needed))
+
+
+def _best(able: Sequence[T], version_of: Callable[[T], str], needed: Sequence[int] | None) -> tuple[T, str]:
+    """Of versions that can open the file, newest first: the one to take, and by which rule."""
+    if needed is not None:
+        for one in able:
+            if numbers(version_of(one))[:2] == tuple(needed):
+                return one, "same"
+        for one in able:
+            if numbers(version_of(one))[:2] in LONG_TERM:
+                return one, "lts"
+    return able[0], "newest"
+
+
+def _reason(version: str, why: str, needed: Sequence[int] | None) -> str:
+    if needed is None:
+        return f"The newest installed Blender is {version}."
+    if why == "same":
+        return f"The project was saved by Blender {written(needed)}, and {version} is installed."
+    kind = "newest installed long-term release (LTS)" if why == "lts" else "newest installed"
+    return f"The project was saved by Blender {written(needed)}, which is not installed; {version} is the {kind}."
+
+
+def _check_asked(asked: str, needed: Sequence[int] | None, installed: Sequence[EngineVersion]) -> None:
+    """Refuse a version that cannot open the file, whether or not it is here."""
+    wanted = numbers(asked)
+    if needed is None or not wanted or wanted[:2] >= tuple(needed)[: len(wanted)]:
+        return
+    raise Refusal(
+        "engine_version",
+        f"the project was saved by Blender {written(needed)}, which Blender {asked} cannot open: "
+        f"ask for {written(needed)} or later; installed: {listed(one.version for one in installed)}",
+    )
+
+
+def _check_known(needed: Sequence[int] | None, installed: Sequence[EngineVersion], fetchable: Fetchable | None) -> None:
+    """Refuse a file of a Blender of which nobody has heard."""
+    if needed is None or fetchable is None or tuple(needed) <= NEWEST_KNOWN:
+        return
+    releases: Sequence[Release] = fetchable.releases
+    if any(numbers(release.version)[:2] >= tuple(needed) for release in releases):
+        return
+    here = listed(one.version for one in installed)
+    raise Refusal(
+        "engine_version",
+        f"the project was saved by Blender {written(needed)} and needs that version or a later one; "
+        f"installed: {here}; the newest that is known: {written(NEWEST_KNOWN)}",
     )

@@ -5,14 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from engines.contract import EngineVersion, InstallKind, PlanRequest, Refusal
+from engines.contract import PlanRequest, Refusal
 from engines.ffmpeg.codecs import AUDIO, CODECS, OUTPUT_FORMATS, PICTURES, can_copy_audio
 from engines.ffmpeg.options import FFmpegOptions, VideoCodec, merged
 from engines.ffmpeg.presets import default_preset, load_presets
 from engines.ffmpeg.source import Source
-
-OLDEST = (5, 1)
-"""The oldest release that works: the first with -fps_mode and with crf for SVT-AV1."""
 
 _ENCODING = ("video_codec", "profile", "crf", "video_bitrate", "speed", "pixel_format")
 _GIF_ONLY = ("colours", "dither")
@@ -27,31 +24,6 @@ class Choice:
     codec: VideoCodec | None  # None: GIF or pictures
     options: FFmpegOptions
     given: frozenset[str]
-
-
-def choose_version(request: PlanRequest) -> tuple[EngineVersion, str]:
-    """The copy of FFmpeg that renders, and why as a sentence.
-
-    Raises:
-        Refusal: there is none, not the one asked for, or it is too old.
-    """
-    usable = [version for version in request.versions if _numbers(version.version) >= OLDEST]
-    oldest = ".".join(str(number) for number in OLDEST)
-    if not usable:
-        has = f"only {_listed(request.versions)}" if request.versions else "none"
-        raise Refusal("renderer", f"an FFmpeg of {oldest} or newer is needed; this node has {has}")
-    asked = request.engine_version
-    if asked is None:
-        embedded = next((version for version in usable if version.kind is InstallKind.EMBEDDED), None)
-        if embedded is not None:
-            return embedded, f"FFmpeg {embedded.version} comes with the service."
-        return usable[0], f"FFmpeg {usable[0].version} is the newest one on this node."
-    for version in usable:
-        if version.version == asked or version.version.startswith(asked + "."):
-            return version, f"FFmpeg {asked} was asked for."
-    if any(version.version == asked for version in request.versions):
-        raise Refusal("engine_version", f"FFmpeg {asked} is too old: {oldest} or newer is needed")
-    raise Refusal("engine_version", f"FFmpeg {asked[:60]} is not installed; this node has {_listed(usable)}")
 
 
 def choose(request: PlanRequest, source: Source) -> Choice:
@@ -167,11 +139,3 @@ def _refuse_given(given: frozenset[str], names: Iterable[str], what: str, option
     for name in names:
         if name in given and getattr(options, name) != "none":
             raise Refusal(f"args.{name}", f"{name} has no meaning for {what}; leave it out")
-
-
-def _listed(versions: Iterable[EngineVersion]) -> str:
-    return ", ".join(version.version for version in versions)
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(part) if part.isdigit() else 0 for part in version.replace("-", ".").split("."))

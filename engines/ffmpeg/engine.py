@@ -18,11 +18,14 @@ from engines.contract import (
     EngineOptions,
     EngineVersion,
     ExpectedOutput,
+    Fetchable,
     Plan,
     PlanRequest,
     ProjectInfo,
     Proof,
     SessionRequest,
+    VersionChoice,
+    VersionWish,
     VideoCheck,
 )
 from engines.ffmpeg import installs
@@ -33,6 +36,7 @@ from engines.ffmpeg.options import FFmpegOptions
 from engines.ffmpeg.planning import make_plan
 from engines.ffmpeg.reports import explain, parse_progress
 from engines.ffmpeg.sequence import PICTURES, VIDEOS
+from engines.ffmpeg.versions import choose
 
 
 class FFmpegEngine(Engine):
@@ -61,6 +65,11 @@ class FFmpegEngine(Engine):
 
     def plan(self, request: PlanRequest) -> Plan:
         return make_plan(request)
+
+    def choose(
+        self, wish: VersionWish, installed: Sequence[EngineVersion], fetchable: Fetchable | None
+    ) -> VersionChoice:
+        return choose(wish, installed, fetchable)
 
     def command(self, session: SessionRequest, chunk: Chunk) -> Command:
         return make_command(session, chunk)

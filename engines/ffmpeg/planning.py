@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 
 from engines.contract import Plan, PlanRequest, Refusal
-from engines.ffmpeg.choices import Choice, choose, choose_version
+from engines.ffmpeg.choices import Choice, choose
 from engines.ffmpeg.codecs import CODECS, PICTURES
 from engines.ffmpeg.output import Details, Output
 from engines.ffmpeg.source import DEFAULT_SEQUENCE_FPS, Source
@@ -38,7 +38,6 @@ def make_plan(request: PlanRequest) -> Plan:
     if request.info is None:
         raise Refusal("project", "an FFmpeg job needs a video or an image sequence")
     source = Source.model_validate(dict(request.info.details))
-    version, reason = choose_version(request)
     choice = choose(request, source)
     warnings = list(request.info.warnings)
     frames = _frames(request.frames, source, choice)
@@ -46,8 +45,6 @@ def make_plan(request: PlanRequest) -> Plan:
     output = _output(choice, source, frames, size, warnings)
     return Plan(
         frames=frames,
-        version=version,
-        version_reason=reason,
         options=choice.options,
         output_format=choice.output_format,
         divisible=False,

@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import ClassVar
 
+from engines.choosing import fits, listed
 from engines.contract import (
     Chunk,
     ChunkDone,
@@ -21,6 +22,8 @@ from engines.contract import (
     EngineVersion,
     ExpectedOutput,
     FailureCause,
+    Fetchable,
+    FoundVersion,
     FrameWritten,
     InstallKind,
     PictureCheck,
@@ -31,6 +34,8 @@ from engines.contract import (
     Ready,
     Refusal,
     SessionRequest,
+    VersionChoice,
+    VersionWish,
 )
 from engines.frames import FrameSet
 from engines.testpattern.options import TestPatternOptions, frames_of
@@ -91,16 +96,25 @@ class TestPatternEngine(Engine):
             raise Refusal("file", f"the test pattern opens no project: submit it without {request.project.name}")
         if request.output_format is not None and request.output_format.upper() not in self.output_formats:
             raise Refusal("output_format", f"the test pattern writes PNG, not {request.output_format[:60]!r}")
-        version, reason = _choose(request)
         return Plan(
             frames=request.frames or FrameSet.between(1, 10),
-            version=version,
-            version_reason=reason,
             options=options,
             output_format="PNG",
             width=options.width,
             height=options.height,
         )
+
+    def choose(
+        self, wish: VersionWish, installed: Sequence[EngineVersion], fetchable: Fetchable | None
+    ) -> VersionChoice:
+        """See :meth:`Engine.choose`. There is one version, it comes with the service and can be had nowhere else."""
+        for version in installed:
+            if wish.asked is None:
+                return FoundVersion(version, "It comes with the service.")
+            if fits(version.version, wish.asked):
+                return FoundVersion(version, f"Version {wish.asked} was asked for.")
+        here = listed(version.version for version in installed)
+        raise Refusal("engine_version", f"there is no test pattern {wish.asked or ''} here; installed: {here}")
 
     # running
 
@@ -181,14 +195,3 @@ def _options(session: SessionRequest) -> TestPatternOptions:
     if not isinstance(session.options, TestPatternOptions):
         raise TypeError(f"not the options of a test pattern: {type(session.options).__name__}")
     return session.options
-
-
-def _choose(request: PlanRequest) -> tuple[EngineVersion, str]:
-    wanted = request.engine_version
-    for version in request.versions:
-        if wanted is None:
-            return version, "it comes with the service"
-        if version.version == wanted or version.version.startswith(f"{wanted}."):
-            return version, f"version {wanted} was asked for"
-    known = ", ".join(version.version for version in request.versions) or "none"
-    raise Refusal("engine_version", f"there is no test pattern {(wanted or '')[:60]!r} here; installed: {known}")

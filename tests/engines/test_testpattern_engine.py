@@ -13,6 +13,7 @@ from engines.contract import (
     EngineFailed,
     EngineVersion,
     FailureCause,
+    FoundVersion,
     FrameWritten,
     InstallKind,
     PictureCheck,
@@ -22,6 +23,7 @@ from engines.contract import (
     Ready,
     Refusal,
     SessionRequest,
+    VersionWish,
 )
 from engines.frames import FrameSet
 from engines.testpattern import TestPatternEngine, TestPatternOptions
@@ -35,8 +37,6 @@ def plan(
     project: Path | None = None,
     frames: str | None = None,
     output_format: str | None = None,
-    engine_version: str | None = None,
-    versions: tuple[EngineVersion, ...] = (VERSION,),
     **options: object,
 ) -> Plan:
     return ENGINE.plan(
@@ -46,8 +46,6 @@ def plan(
             frames=FrameSet.parse(frames) if frames else None,
             options=TestPatternOptions.model_validate(options),
             output_format=output_format,
-            versions=versions,
-            engine_version=engine_version,
         )
     )
 
@@ -57,7 +55,7 @@ def session(**options: object) -> SessionRequest:
     return SessionRequest(
         project=None,
         frames=settled.frames,
-        version=settled.version,
+        version=VERSION,
         options=settled.options,
         output_format=settled.output_format,
         width=settled.width,
@@ -92,9 +90,6 @@ def test_the_size_is_that_of_the_options() -> None:
     [
         ({"project": Path("scene.blend")}, "file"),
         ({"output_format": "EXR"}, "output_format"),
-        ({"engine_version": "9.9"}, "engine_version"),
-        ({"engine_version": "1.2.30"}, "engine_version"),
-        ({"versions": ()}, "engine_version"),
     ],
 )
 def test_refuses_what_it_cannot_render(request_: dict[str, Path | str], field: str) -> None:
@@ -103,9 +98,18 @@ def test_refuses_what_it_cannot_render(request_: dict[str, Path | str], field: s
     assert refusal.value.field == field
 
 
-@pytest.mark.parametrize("wanted", ["1", "1.2", "1.2.3"])
-def test_finds_a_version_by_its_beginning(wanted: str) -> None:
-    assert plan(engine_version=wanted).version is VERSION
+@pytest.mark.parametrize("wanted", [None, "1", "1.2", "1.2.3"])
+def test_finds_a_version_by_its_beginning(wanted: str | None) -> None:
+    choice = ENGINE.choose(VersionWish(wanted), [VERSION], None)
+    assert isinstance(choice, FoundVersion)
+    assert choice.version is VERSION
+
+
+@pytest.mark.parametrize(("wanted", "versions"), [("9.9", [VERSION]), ("1.2.30", [VERSION]), (None, [])])
+def test_can_be_had_nowhere_else(wanted: str | None, versions: list[EngineVersion]) -> None:
+    with pytest.raises(Refusal) as refusal:
+        ENGINE.choose(VersionWish(wanted), versions, None)
+    assert refusal.value.field == "engine_version"
 
 
 @pytest.mark.parametrize(

@@ -40,7 +40,7 @@ class Process:
         assert candidate.version is not None
         version = EngineVersion(ENGINE.name, candidate.version, candidate.path, candidate.kind, "linux", "x64")
         model = TestPatternOptions.model_validate({"width": 32, "height": 18, **options})
-        plan = ENGINE.plan(PlanRequest(None, None, None, model, None, (version,)))
+        plan = ENGINE.plan(PlanRequest(None, None, None, model, None))
         self.folder = folder
         self.session = SessionRequest(
             None, plan.frames, version, plan.options, plan.output_format, plan.width, plan.height, None, {}, folder,

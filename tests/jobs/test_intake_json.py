@@ -226,9 +226,8 @@ async def test_a_broken_plug_in_is_named_with_its_reason(catalog: EngineCatalog,
 async def test_an_engine_that_is_installed_nowhere(make_farm: MakeFarm, tmp_path: Path) -> None:
     farm = await make_farm(catalog=EngineCatalog(load_settings(), tmp_path / "engines"))
     error = await refused(farm, PATTERN)
-    assert error.field == "renderer"
-    assert "installed" in error.message
-    assert "zordon doctor" in error.message
+    assert error.field == "engine_version"
+    assert "installed: none" in error.message
 
 
 # --- Idempotency-Key -----------------------------------------------------------------------------------------------

@@ -15,11 +15,13 @@ from app.jobs.events import (
     CancelChildren,
     ChildEnded,
     Ended,
+    EngineAwaited,
     EngineFound,
     EngineMissing,
     FrameFailed,
     FramesVerified,
     JobEvent,
+    NeedEngine,
     Queue,
     Reconciled,
     ScheduleDue,
@@ -29,10 +31,11 @@ from app.jobs.events import (
 from app.jobs.record import JobRecord, JobSpec, JobState
 from app.jobs.transitions import MAX_ATTEMPTS, MAX_FRUITLESS, ImpossibleEvent, initial_status, transition
 from client.models import JobStatus
-from engines.contract import FailureCause
+from engines.contract import FailureCause, MissingVersion
 from engines.frames import FrameSet, IndexSet
 
 ALL = IndexSet.span(0, 9)
+GONE = MissingVersion("4.5", False, "no blender 4.5")
 
 
 def job(
@@ -41,6 +44,7 @@ def job(
     divisible: bool = True,
     scheduled: bool = False,
     children: tuple[str, ...] = (),
+    missing: MissingVersion | None = None,
 ) -> JobRecord:
     spec = JobSpec(
         id="j",
@@ -53,8 +57,9 @@ def job(
         created=1.0,
         scheduled_start=100.0 if scheduled else None,
         children=children,
+        missing=missing,
     )
-    status, reason = initial_status(scheduled, bool(children))
+    status, reason = initial_status(spec)
     return JobRecord(spec, JobState(status, reason))
 
 
@@ -83,15 +88,59 @@ def test_scheduled_becomes_not_started_when_due() -> None:
 
 
 def test_not_started_becomes_configuring_without_its_engine_and_comes_back() -> None:
-    record = after(job(), EngineMissing("no blender 4.5"))
+    record, effects = transition(job(), EngineMissing(GONE))
     assert (record.status, record.state.reason) == (JobStatus.CONFIGURING, "no blender 4.5")
-    record, effects = transition(record, EngineFound())
+    assert (record.spec.engine_version, record.spec.missing) == ("4.5", GONE)
+    assert effects == (NeedEngine("testpattern", "4.5", False),)
+    record, effects = transition(record, EngineFound("4.5.3", "it came"))
     assert record.status is JobStatus.NOT_STARTED
+    assert (record.spec.engine_version, record.spec.engine_version_reason) == ("4.5.3", "it came")
+    assert record.spec.missing is None
     assert effects == (Queue(),)
 
 
+def test_a_new_job_without_its_engine_is_configuring_and_subjobs_are_waited_for_first() -> None:
+    assert job(missing=GONE).status is JobStatus.CONFIGURING
+    assert job(missing=GONE, scheduled=True).status is JobStatus.CONFIGURING
+    assert job(missing=GONE).state.reason == "no blender 4.5"
+    assert job(missing=GONE, children=("a",)).status is JobStatus.WAITING_FOR_SUBJOBS
+
+
 def test_configuring_becomes_scheduled_if_its_time_has_not_come() -> None:
-    assert after(job(scheduled=True), EngineMissing("x"), EngineFound()).status is JobStatus.SCHEDULED
+    for record in (job(scheduled=True, missing=GONE), after(job(scheduled=True), EngineMissing(GONE))):
+        assert after(record, EngineFound("4.5.3", "it came")).status is JobStatus.SCHEDULED
+
+
+def test_configuring_tells_what_it_needs_only_when_that_changes() -> None:
+    fetched = MissingVersion("4.5.3", True, "4.5.3 is fetched")
+    record, effects = transition(job(missing=GONE), EngineMissing(fetched))
+    assert (record.status, record.spec.missing) == (JobStatus.CONFIGURING, fetched)
+    assert effects == (NeedEngine("testpattern", "4.5.3", True),)
+    record, effects = transition(record, EngineMissing(MissingVersion("4.5.3", True, "in other words")))
+    assert (record.state.reason, effects) == ("in other words", ())
+
+
+def test_configuring_stays_with_the_reason_why_the_engine_does_not_come() -> None:
+    record, effects = transition(job(missing=GONE), EngineAwaited("it could not be fetched"))
+    assert (record.status, record.state.reason, effects) == (JobStatus.CONFIGURING, "it could not be fetched", ())
+    assert record.spec.missing == GONE
+    assert transition(record, EngineAwaited("it could not be fetched")) == (record, ())
+
+
+@pytest.mark.parametrize(
+    ("record", "effects"),
+    [(job(), (Queue(),)), (job(scheduled=True), ()), (job(children=("a",), missing=GONE), ())],
+)
+def test_another_installed_version_takes_over(record: JobRecord, effects: tuple[Queue, ...]) -> None:
+    changed, told = transition(record, EngineFound("2", "1 is gone"))
+    assert (changed.status, changed.state, told) == (record.status, record.state, effects)
+    assert (changed.spec.engine_version, changed.spec.missing) == ("2", None)
+
+
+def test_a_running_job_keeps_its_version() -> None:
+    record = after(job(), started())
+    for event in (EngineMissing(GONE), EngineFound("2", "")):
+        assert transition(record, event) == (record, ())
 
 
 def test_not_started_becomes_running_with_an_attempt() -> None:
@@ -208,7 +257,7 @@ def test_after_a_restart_a_job_whose_last_frame_was_there_is_completed() -> None
     assert after(job(), started(), Reconciled(ALL, 10)).status is JobStatus.COMPLETED
 
 
-@pytest.mark.parametrize("record", [job(), job(scheduled=True), after(job(), EngineMissing("x"))])
+@pytest.mark.parametrize("record", [job(), job(scheduled=True), job(missing=GONE)])
 def test_whatever_waits_becomes_cancelled(record: JobRecord) -> None:
     assert after(record, CancelAsked(4.0)).status is JobStatus.CANCELLED
 

@@ -26,6 +26,7 @@ class Guest(Engine):
     def help_argv(self, version): return ()
     def inspect(self, project): raise NotImplementedError
     def plan(self, request): raise NotImplementedError
+    def choose(self, wish, installed, fetchable): raise NotImplementedError
     def command(self, session, chunk): raise NotImplementedError
     def expected(self, session, chunk): return ()
     def parse(self, line): return ()

@@ -49,7 +49,6 @@ def found(folder: Path, kind: InstallKind, flavour: str) -> list[EngineCandidate
 
 def planned(
     project: Path,
-    version: EngineVersion,
     args: Args | None = None,
     frames: str | None = None,
     output_format: str | None = None,
@@ -61,7 +60,6 @@ def planned(
             None if frames is None else FrameSet.parse(frames),
             ENGINE.options_model.model_validate(args or {}),
             output_format,
-            [version],
         )
     )
 

@@ -56,14 +56,14 @@ def start(tmp_path: Path) -> Iterator[Started]:
         threads: int | None = None,
         raw_arguments: Sequence[str] = (),
     ) -> Driven:
-        plan = planned(project, version, args, frames, output_format)
+        plan = planned(project, args, frames, output_format)
         root = tmp_path / f"session {len(running)}"
         folder = root / "scratch"
         folder.mkdir(parents=True)
         request = SessionRequest(
             project,
             plan.frames,
-            plan.version,
+            version,
             plan.options,
             plan.output_format,
             plan.width,

@@ -2,33 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
-
 import pytest
 from pydantic import JsonValue, ValidationError
 
 from engines.blender import BlenderOptions
 from engines.blender.inspection import inspect_project
-from engines.contract import EngineVersion, InstallKind, Plan, PlanRequest, Refusal
+from engines.contract import Plan, PlanRequest, Refusal
 from engines.frames import FrameSet
 from tests.support.blender_sessions import ENGINE, FIXTURES
 
 
-def installed(*numbers: str) -> list[EngineVersion]:
-    return [
-        EngineVersion("blender", number, Path("/opt") / number, InstallKind.MANAGED, "linux", "x64", "binary")
-        for number in numbers
-    ]
-
-
 def plan(
     name: str = "studio",
-    versions: list[EngineVersion] | None = None,
     *,
     args: dict[str, JsonValue] | None = None,
     frames: str | None = None,
     output_format: str | None = None,
-    engine_version: str | None = None,
 ) -> Plan:
     project = FIXTURES / f"{name}.blend"
     return ENGINE.plan(
@@ -38,8 +27,6 @@ def plan(
             FrameSet.parse(frames) if frames else None,
             BlenderOptions.model_validate(args or {}),
             output_format,
-            installed("3.4.1") if versions is None else versions,
-            engine_version,
         )
     )
 
@@ -56,7 +43,6 @@ def test_what_is_left_out_comes_from_the_project() -> None:
     made = plan()
     assert made.frames.notation() == "0-4x2"
     assert (made.width, made.height, made.fps) == (32, 24, 30.0)
-    assert made.version.version == "3.4.1"
     assert made.divisible
     assert made.colour == {"source": "scene_linear", "display": "sRGB", "view": "Filmic"}
 
@@ -113,44 +99,6 @@ def test_options_that_mean_nothing_here_are_warned_of() -> None:
     made = plan(args={"denoise": True, "device": "CUDA"})
     assert len([warning for warning in made.warnings if "ignored" in warning]) == 2
     assert plan("cycles", args={"denoise": True, "device": "CUDA"}).warnings == ()
-
-
-# versions
-
-
-@pytest.mark.parametrize(
-    ("name", "versions", "chosen", "why"),
-    [
-        ("studio", ("5.0.1", "4.5.15", "3.4.1"), "3.4.1", "saved by Blender 3.4"),
-        ("saved_by_4_5", ("5.0.1", "4.5.3", "4.5.15", "3.4.1"), "4.5.15", "saved by Blender 4.5"),
-        ("studio", ("5.0.1", "4.5.15"), "5.0.1", "not installed"),
-        ("saved_by_4_5", ("5.0.1", "4.4.0", "3.4.1"), "5.0.1", "not installed"),
-    ],
-)
-def test_the_version_follows_the_project(name: str, versions: tuple[str, ...], chosen: str, why: str) -> None:
-    made = plan(name, installed(*versions))
-    assert made.version.version == chosen
-    assert why in made.version_reason
-
-
-@pytest.mark.parametrize(
-    ("asked", "chosen"), [("4.5", "4.5.15"), ("4.5.3", "4.5.3"), ("4", "4.5.15"), ("5.0.1", "5.0.1")]
-)
-def test_the_version_asked_for(asked: str, chosen: str) -> None:
-    versions = installed("5.0.1", "4.5.15", "4.5.3", "3.4.1")
-    made = plan("studio", versions, engine_version=asked)
-    assert made.version.version == chosen
-    assert "asked for" in made.version_reason
-
-
-def test_versions_that_cannot_be() -> None:
-    both = installed("4.5.15", "3.4.1")
-    refused("engine_version", "4.2", "4.5.15, 3.4.1", versions=both, engine_version="4.2")
-    refused("engine_version", "4.51", versions=both, engine_version="4.51")
-    refused("engine_version", "nonsense", versions=both, engine_version="nonsense")
-    refused("engine_version", "5.0", "4.5.15, 3.4.1", name="saved_by_5_0", versions=both)
-    refused("engine_version", "4.5", "3.4.1", name="saved_by_4_5", versions=both, engine_version="3.4")
-    refused("engine_version", "no Blender", versions=[])
 
 
 # options

@@ -140,7 +140,6 @@ def render(tmp_path: Path, embedded: EngineVersion) -> Render:
                 frames=FrameSet.parse(frames) if frames else None,
                 options=engine.options_model.model_validate(options),
                 output_format=output_format,
-                versions=[version],
             )
         )
         meanwhile()
@@ -150,7 +149,7 @@ def render(tmp_path: Path, embedded: EngineVersion) -> Render:
         session = SessionRequest(
             project=project,
             frames=plan.frames,
-            version=plan.version,
+            version=version,
             options=engine.options_model.model_validate(json.loads(plan.options.model_dump_json())),
             output_format=plan.output_format,
             width=plan.width,

@@ -1,4 +1,4 @@
-"""Plans: what goes together, what is refused with which field, which copy renders."""
+"""Plans: what goes together, and what is refused with which field."""
 
 from __future__ import annotations
 
@@ -7,19 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from engines.contract import EngineVersion, InstallKind, PlanRequest, ProjectInfo, Refusal
+from engines.contract import PlanRequest, ProjectInfo, Refusal
 from engines.ffmpeg import FFmpegEngine, load_presets, presets_path
 from engines.ffmpeg.options import FFmpegOptions
 from engines.frames import FrameSet
 
 ENGINE = FFmpegEngine()
-
-
-def installed(version: str, kind: InstallKind = InstallKind.SYSTEM) -> EngineVersion:
-    return EngineVersion("ffmpeg", version, Path("/opt/ffmpeg"), kind, "linux", "x64")
-
-
-VERSIONS = (installed("9.1.0"), installed("9.0.2", InstallKind.EMBEDDED), installed("5.1.9"), installed("4.4.1"))
 
 
 def video(**changes: object) -> ProjectInfo:
@@ -43,8 +36,6 @@ def request(
     *,
     frames: str | None = None,
     output_format: str | None = None,
-    engine_version: str | None = None,
-    versions: tuple[EngineVersion, ...] = VERSIONS,
     **options: object,
 ) -> PlanRequest:
     return PlanRequest(
@@ -53,8 +44,6 @@ def request(
         frames=FrameSet.parse(frames) if frames else None,
         options=FFmpegOptions.model_validate(options),
         output_format=output_format,
-        versions=versions,
-        engine_version=engine_version,
     )
 
 
@@ -62,32 +51,6 @@ def refused(wanted: PlanRequest) -> Refusal:
     with pytest.raises(Refusal) as refusal:
         ENGINE.plan(wanted)
     return refusal.value
-
-
-# --- copies --------------------------------------------------------------------------------------------------------
-
-
-@pytest.mark.parametrize(
-    ("asked", "chosen"), [(None, "9.0.2"), ("9", "9.1.0"), ("9.0", "9.0.2"), ("5.1.9", "5.1.9"), ("5", "5.1.9")]
-)
-def test_version(asked: str | None, chosen: str) -> None:
-    plan = ENGINE.plan(request(engine_version=asked))
-    assert plan.version.version == chosen
-    assert plan.version_reason.endswith(".")
-
-
-def test_newest_where_nothing_is_embedded() -> None:
-    assert ENGINE.plan(request(versions=(installed("7.1"), installed("6.0")))).version.version == "7.1"
-
-
-@pytest.mark.parametrize("asked", ["4.4.1", "8.0", "9.0.20", ""])
-def test_version_that_cannot_be(asked: str) -> None:
-    assert refused(request(engine_version=asked)).field == "engine_version"
-
-
-@pytest.mark.parametrize("versions", [(), (installed("4.4.1"),)])
-def test_no_version(versions: tuple[EngineVersion, ...]) -> None:
-    assert refused(request(versions=versions)).field == "renderer"
 
 
 # --- presets and formats -------------------------------------------------------------------------------------------
@@ -185,7 +148,7 @@ def test_what_does_not_go_together(field: str, wanted: dict[str, object]) -> Non
 
 
 def test_a_job_without_a_project() -> None:
-    assert refused(PlanRequest(None, None, None, FFmpegOptions(), None, VERSIONS)).field == "project"
+    assert refused(PlanRequest(None, None, None, FFmpegOptions(), None)).field == "project"
 
 
 # --- frames, sizes, rates ------------------------------------------------------------------------------------------
