@@ -9,7 +9,6 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Coroutine, Sequence
-from dataclasses import dataclass
 
 import structlog
 
@@ -29,11 +28,14 @@ from app.jobs.events import (
 from app.jobs.feed import Feed
 from app.jobs.folders import DataFolder
 from app.jobs.keys import IdempotencyKeys, KeyReused
+from app.jobs.known import JobNotFound, KnownJobs, LiveJob, project_of
 from app.jobs.record import JobRecord, JobSpec, JobState
 from app.jobs.schedule import Schedule
 from app.jobs.store import Statement, Store, StoreError
 from app.jobs.transitions import initial_status, transition
 from client.models import JobStatus
+
+__all__ = ["KEY_SECONDS", "EffectListener", "JobNotFound", "JobService"]
 
 log = structlog.get_logger(__name__)
 
@@ -43,38 +45,18 @@ KEY_SECONDS = 7 * 24 * 3600.0
 """How long an Idempotency-Key is remembered."""
 
 
-class JobNotFound(LookupError):
-    """There is no job of this id."""
-
-    def __init__(self, job_id: str) -> None:
-        super().__init__(f"there is no job {job_id[:100]!r} on this node")
-
-
-@dataclass(slots=True)
-class _Live:
-    """A job that has not ended (or whose end is not committed yet)."""
-
-    record: JobRecord
-    committed: JobRecord
-    progress: JobProgress = IDLE
-    progress_at: float = 0.0
-
-
 EffectListener = Callable[[JobRecord, Effect], None]
 """Called on the event loop after the commit; must not wait."""
 
 
-class JobService:
+class JobService(KnownJobs):
     """All jobs of this node. Every method is for the event loop's thread."""
 
     def __init__(self, store: Store, feed: Feed, folders: DataFolder, *, progress_interval: float = 0.25) -> None:
-        self._store = store
+        super().__init__(store)
         self._feed = feed
         self._folders = folders
         self._progress_interval = progress_interval
-        self._live: dict[str, _Live] = {}
-        self._status: dict[str, JobStatus] = {}
-        self._project_users: dict[str, set[str]] = {}
         self._revision = 0
         self._keys = IdempotencyKeys()
         self._listeners: list[EffectListener] = []
@@ -105,7 +87,7 @@ class JobService:
                 self._project_users.setdefault(row.project, set()).add(row.id)
             if row.spec is not None and row.state is not None:
                 record = record_from(row.spec, row.state)
-                self._live[row.id] = _Live(record, record)
+                self._live[row.id] = LiveJob(record, record)
                 unfinished.append(record)
             self._feed.load(row.id, row.wire)
         await asyncio.to_thread(self._folders.sweep, set(self._status), set(self._project_users))
@@ -130,58 +112,6 @@ class JobService:
         self._schedule.close()
         while self._background:
             await asyncio.gather(*self._background)
-
-    # --- reading -------------------------------------------------------------------------------------------------
-
-    def __contains__(self, job_id: str) -> bool:
-        return job_id in self._status
-
-    def status(self, job_id: str) -> JobStatus:
-        """The status of a job as it was last committed.
-
-        Raises:
-            JobNotFound: there is none.
-        """
-        try:
-            return self._status[job_id]
-        except KeyError:
-            raise JobNotFound(job_id) from None
-
-    def counts(self) -> dict[str, int]:
-        """How many jobs there are of every status."""
-        counts = {status.value: 0 for status in JobStatus}
-        for status in self._status.values():
-            counts[status.value] += 1
-        return counts
-
-    def of_status(self, status: JobStatus) -> list[str]:
-        """The ids of the jobs that have this status, in the order of submission."""
-        return [job_id for job_id, known in self._status.items() if known is status]
-
-    def live(self, job_id: str) -> JobRecord | None:
-        """The newest record of a job that has not ended; None for every other id."""
-        live = self._live.get(job_id)
-        return None if live is None else live.record
-
-    def live_records(self) -> list[JobRecord]:
-        """The newest records of all jobs that have not ended, oldest first."""
-        return [live.record for live in self._live.values()]
-
-    async def record(self, job_id: str) -> JobRecord:
-        """The record of any job, from the store if it has ended.
-
-        Raises:
-            JobNotFound: there is none.
-        """
-        if job_id not in self._status:
-            raise JobNotFound(job_id)
-        live = self._live.get(job_id)
-        if live is not None:
-            return live.committed
-        found = await self._store.read(lambda connection: queries.load_job(connection, job_id))
-        if found is None:
-            raise JobNotFound(job_id)
-        return record_from(*found)
 
     # --- submitting ----------------------------------------------------------------------------------------------
 
@@ -229,7 +159,7 @@ class JobService:
                     spec.id,
                     status.value,
                     self._revision,
-                    _project_of(spec),
+                    project_of(spec),
                     spec_bytes(spec),
                     state_bytes(record),
                     wire,
@@ -242,9 +172,9 @@ class JobService:
 
         def committed() -> None:
             for record, wire in zip(records, wires, strict=True):
-                self._live[record.id] = _Live(record, record)
+                self._live[record.id] = LiveJob(record, record)
                 self._status[record.id] = record.status
-                if (project := _project_of(record.spec)) is not None:
+                if (project := project_of(record.spec)) is not None:
                     self._project_users.setdefault(project, set()).add(record.id)
                 self._feed.publish(record.id, wire)
             if key is not None:
@@ -351,7 +281,7 @@ class JobService:
         for child in record.spec.children:
             if child in self._status:
                 await self.delete(child)
-        project = _project_of(record.spec)
+        project = project_of(record.spec)
 
         def committed() -> None:
             self._live.pop(job_id, None)
@@ -370,7 +300,7 @@ class JobService:
 
     # --- parts ---------------------------------------------------------------------------------------------------
 
-    def _revert(self, live: _Live, record: JobRecord, before: JobRecord, done: asyncio.Future[None]) -> None:
+    def _revert(self, live: LiveJob, record: JobRecord, before: JobRecord, done: asyncio.Future[None]) -> None:
         if done.cancelled() or done.exception() is None:
             return
         log.error("a change of a job could not be stored", job=record.id, reason=str(done.exception()))
@@ -410,13 +340,6 @@ class JobService:
     def _watch_schedule(self, record: JobRecord) -> None:
         if record.status is JobStatus.SCHEDULED and record.spec.scheduled_start is not None:
             self._schedule.watch(record.id, record.spec.scheduled_start)
-
-
-def _project_of(spec: JobSpec) -> str | None:
-    """The folder below ``projects/`` that the job uses; None if it reads a project in place or has none."""
-    if spec.project_path is None or not spec.project_path.startswith("projects/"):
-        return None
-    return spec.project_path.split("/")[1]
 
 
 def _log_failure(done: asyncio.Future[None]) -> None:

@@ -1,0 +1,98 @@
+"""What the service knows of its jobs, to be looked at: statuses of all, newest records of those that have not ended.
+
+Only :class:`app.jobs.service.JobService` changes any of it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from app.jobs import queries
+from app.jobs.codec import IDLE, JobProgress, record_from
+from app.jobs.record import JobRecord, JobSpec
+from app.jobs.store import Store
+from client.models import JobStatus
+
+
+class JobNotFound(LookupError):
+    """There is no job of this id."""
+
+    def __init__(self, job_id: str) -> None:
+        super().__init__(f"there is no job {job_id[:100]!r} on this node")
+
+
+@dataclass(slots=True)
+class LiveJob:
+    """A job that has not ended (or whose end is not committed yet)."""
+
+    record: JobRecord
+    committed: JobRecord
+    progress: JobProgress = IDLE
+    progress_at: float = 0.0
+
+
+class KnownJobs:
+    """The jobs of this node. Every method is for the event loop's thread."""
+
+    def __init__(self, store: Store) -> None:
+        self._store = store
+        self._live: dict[str, LiveJob] = {}
+        self._status: dict[str, JobStatus] = {}
+        self._project_users: dict[str, set[str]] = {}
+
+    def __contains__(self, job_id: str) -> bool:
+        return job_id in self._status
+
+    def status(self, job_id: str) -> JobStatus:
+        """The status of a job as it was last committed.
+
+        Raises:
+            JobNotFound: there is none.
+        """
+        try:
+            return self._status[job_id]
+        except KeyError:
+            raise JobNotFound(job_id) from None
+
+    def counts(self) -> dict[str, int]:
+        """How many jobs there are of every status."""
+        counts = {status.value: 0 for status in JobStatus}
+        for status in self._status.values():
+            counts[status.value] += 1
+        return counts
+
+    def of_status(self, status: JobStatus) -> list[str]:
+        """The ids of the jobs that have this status, in the order of submission."""
+        return [job_id for job_id, known in self._status.items() if known is status]
+
+    def live(self, job_id: str) -> JobRecord | None:
+        """The newest record of a job that has not ended; None for every other id."""
+        live = self._live.get(job_id)
+        return None if live is None else live.record
+
+    def live_records(self) -> list[JobRecord]:
+        """The newest records of all jobs that have not ended, oldest first."""
+        return [live.record for live in self._live.values()]
+
+    async def record(self, job_id: str) -> JobRecord:
+        """The record of any job, from the store if it has ended.
+
+        Raises:
+            JobNotFound: there is none.
+        """
+        if job_id not in self._status:
+            raise JobNotFound(job_id)
+        live = self._live.get(job_id)
+        if live is not None:
+            return live.committed
+        found = await self._store.read(lambda connection: queries.load_job(connection, job_id))
+        if found is None:
+            raise JobNotFound(job_id)
+        return record_from(*found)
+
+
+def project_of(spec: JobSpec) -> str | None:
+    """The folder below ``projects/`` that the job uses; None if it reads a project in place or has none."""
+    if spec.project_path is None or not spec.project_path.startswith("projects/"):
+        return None
+    return spec.project_path.split("/")[1]
