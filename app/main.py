@@ -20,6 +20,11 @@ from app.api import build_api
 from app.api.front import Front
 from app.api.guard import Guard
 from app.api.parts import Parts
+from app.installs.copies import ManagedCopies
+from app.installs.demand import Demand
+from app.installs.installs import Installs
+from app.installs.offers import Offers
+from app.installs.proof import Prover
 from app.jobs.feed import Feed
 from app.jobs.folders import DataFolder
 from app.jobs.intake import Intake
@@ -119,14 +124,23 @@ class Application:
             job_previews = JobPreviews(previews, jobs, catalog, folders, manifests)
             supervisor.on_frames = job_previews.on_frames
             jobs.on_effect(job_previews.on_effect)
+            installs = Installs(folders, store, catalog, Offers(()), Prover(workers).prove)
+            stack.push_async_callback(installs.close)
+            demand = Demand(settings, jobs, catalog, installs, feed)
+            stack.push_async_callback(demand.close)
+            copies = ManagedCopies(settings, folders, store, jobs, catalog, installs)
+            stack.push_async_callback(copies.close)
             check_engines(jobs, catalog)
             jobs.resume()
             supervisor.start()
+            await installs.start()
+            demand.start()
+            copies.start()
 
             async def inspect(engine: Engine, project: Path) -> ProjectInfo:
-                return await workers.run(engine.inspect, project)
+                return await workers.run_within(settings.inspect_seconds, engine.inspect, project)
 
-            intake = Intake(settings, folders, jobs, catalog, inspect)
+            intake = Intake(settings, folders, jobs, catalog, inspect, demand.offered)
             stack.push_async_callback(intake.close)
 
             def slots() -> dict[str, int]:
@@ -144,6 +158,9 @@ class Application:
                 manifests=manifests,
                 previews=job_previews,
                 node=Node(reader, Benchmarks(settings, folders)),
+                installs=installs,
+                demand=demand,
+                copies=copies,
             )
 
     @asynccontextmanager

@@ -63,11 +63,21 @@ class Settings(BaseSettings):
         True, description="Fetch the engine version that a job needs, if it is not installed and some source offers it."
     )
 
+    engine_budget_bytes: int = Field(
+        30 * GIB,
+        ge=0,
+        description="What fetched engines may take before unused ones are removed, in bytes.",
+    )
+    engine_unused_days: float = Field(
+        30.0, ge=0, description="A fetched engine that was not used for so many days may be removed."
+    )
+
     max_upload_bytes: int = Field(50 * GIB, ge=1, description="The largest upload, in bytes.")
     max_json_bytes: int = Field(4 * MIB, ge=1024, description="The largest JSON body, in bytes.")
     max_unpacked_bytes: int = Field(200 * GIB, ge=1, description="The most that an archive may unpack to, in bytes.")
     max_archive_files: int = Field(100_000, ge=1, description="The most files in an uploaded archive.")
     min_free_bytes: int = Field(512 * MIB, ge=0, description="Free space that the data disk keeps, in bytes.")
+    inspect_seconds: float = Field(60.0, gt=0, description="How long reading a project may take, in seconds.")
     max_jobs_per_request: int = Field(1000, ge=1, description="The most jobs in one add_job.")
     max_log_bytes: int = Field(16 * MIB, ge=64 * 1024, description="The size of one job's log, in bytes.")
     benchmark_disk_bytes: int = Field(256 * MIB, ge=MIB, description="What the disk benchmark writes, in bytes.")

@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from app.installs.errors import InstallError
 from app.jobs.errors import RequestError
 from app.jobs.keys import KeyReused
 from app.jobs.service import JobNotFound
@@ -71,6 +72,7 @@ _KNOWN = (
     KeyReused,
     RequestError,
     Refusal,
+    InstallError,
     UnknownEngine,
     OutputGone,
     RequestValidationError,
@@ -95,6 +97,8 @@ def problem_of(error: Exception) -> ApiError:
             return ApiError(error.status, error.message, field=error.field)
         case Refusal():
             return ApiError(400, error.message, field=error.field)
+        case InstallError():
+            return ApiError(error.status, error.message, field=error.field)
         case UnknownEngine():
             return ApiError(404, str(error), title="Engine not found")
         case OutputGone():

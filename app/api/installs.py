@@ -1,79 +1,144 @@
-"""``/api/engines``: which versions could be installed, installing and deleting them.
-
-The requests are read and checked as they will be; what is asked for comes with the management of engine versions, and
-until then the answer is 503.
-"""
+"""``/api/engines``: which versions can be fetched, fetching, following and deleting them."""
 
 from __future__ import annotations
 
-from typing import Annotated, NoReturn
+from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from app.api.answers import raw_headers
+from app.api.answers import plain, raw_headers
 from app.api.bodies import read_model
 from app.api.errors import ApiError
 from app.api.openapi import failures, json_body, text
 from app.api.parts import Parts, PartsOf
-from client.models import EngineDownloadAvailable, EngineKey, MostRecentVersion
+from app.installs.errors import checked_version
+from app.installs.installs import nothing_found
+from app.node.platforms import cpu_name, system_os
+from client.models import (
+    EngineDownloadAvailable,
+    EngineKey,
+    EnginePruned,
+    EngineRelease,
+    EngineReleases,
+    Install,
+    MostRecentVersion,
+)
+from engines.installs.release import Release
 
 router = APIRouter(prefix="/api/engines", tags=["engine versions"])
 
 MAX_BODY = 64 * 1024
-_FAILURES = failures(s404="There is no such engine.", s503="This version of Zordon does not install engines.")
+SYSTEMS = ("linux", "macos", "windows")
+PROCESSORS = ("x64", "arm64")
+
+_NOT_THERE = "There is no such engine, version, system or processor; the text says what there is."
+_NO_SOURCE = "No source of engines could be asked; the text names each and why."
+_FAILURES = failures(s404=_NOT_THERE, s503=_NO_SOURCE)
+_NO_INSTALL = failures(s404="There is no such install.")
 
 EngineName = Annotated[str, Query(min_length=1, max_length=100, description="Engine name, such as blender.")]
-Version = Annotated[str, Query(min_length=1, max_length=100, description="Engine version, such as 4.5.3.")]
+Version = Annotated[
+    str, Query(min_length=1, max_length=100, description="4.5.3, or 4.5 for the newest of that series.")
+]
 System = Annotated[str | None, Query(max_length=20, description="linux, macos or windows; this node's if left out.")]
 Processor = Annotated[str | None, Query(max_length=20, description="x64 or arm64; this node's if left out.")]
 
-SYSTEMS = ("linux", "macos", "windows")
-PROCESSORS = ("x64", "arm64")
+
+@router.get(
+    "/available",
+    operation_id="get_available_engines",
+    summary="Versions that can be fetched",
+    responses=failures(s404=_NOT_THERE),
+)
+async def get_available_engines(
+    parts: PartsOf, engine: EngineName, system_os: System = None, cpu: Processor = None
+) -> EngineReleases:
+    """Every version that a source offers, newest first, and the sources that could not be asked."""
+    _check(parts, engine, system_os, cpu)
+    offered = await parts.installs.offered(engine, system_os, cpu)
+    have = {copy.version for copy in parts.catalog.versions(engine)} if _is_ours(system_os, cpu) else set[str]()
+    first = {release.version: release for release in reversed(offered.releases)}
+    releases = [_release(first[version], version in have) for version in offered.versions()]
+    return EngineReleases(releases=releases, troubles=dict(offered.troubles))
 
 
 @router.get(
     "/download_available",
     operation_id="is_engine_available_to_download",
-    summary="Whether a version can be installed",
-    response_model=EngineDownloadAvailable,
+    summary="Whether a version can be fetched",
     responses=_FAILURES,
 )
 async def download_available(
     parts: PartsOf, engine: EngineName, version: Version, system_os: System = None, cpu: Processor = None
-) -> Response:
-    """Whether a managed version can be downloaded."""
+) -> EngineDownloadAvailable:
+    """Whether a managed version can be fetched, and from where."""
     _check(parts, engine, system_os, cpu)
-    _not_yet()
+    checked_version(version)
+    offered = await parts.installs.offered(engine, system_os, cpu)
+    found = offered.of_version(version)
+    if not found:
+        trouble = nothing_found(parts.catalog.engine(engine).title, version, offered)
+        if trouble.status != 404:
+            raise trouble
+        return EngineDownloadAvailable(engine=engine, version=version, available=False, reason=trouble.message)
+    best = found[0]
+    reason = f"{best.source} offers {best.version}"
+    return EngineDownloadAvailable(
+        engine=engine, version=best.version, available=True, reason=reason, source=best.source, size=best.size
+    )
 
 
 @router.get(
     "/most_recent_version",
     operation_id="get_most_recent_engine_version",
     summary="The newest version there is",
-    response_model=MostRecentVersion,
     responses=_FAILURES,
 )
 async def most_recent_version(
     parts: PartsOf, engine: EngineName, system_os: System = None, cpu: Processor = None
-) -> Response:
-    """The newest version that can be downloaded."""
+) -> MostRecentVersion:
+    """The newest version that can be fetched."""
     _check(parts, engine, system_os, cpu)
-    _not_yet()
+    offered = await parts.installs.offered(engine, system_os, cpu)
+    if not offered.releases:
+        raise nothing_found(parts.catalog.engine(engine).title, "", offered)
+    newest = offered.releases[0]
+    return MostRecentVersion(engine=engine, version=newest.version, system_os=newest.system_os, cpu=newest.cpu)
+
+
+@router.post("/download", operation_id="download_engine", summary="Fetch a version", responses=_FAILURES)
+async def download(
+    parts: PartsOf, engine: EngineName, version: Version, system_os: System = None, cpu: Processor = None
+) -> Install:
+    """Fetch and install a managed version. Answers at once with the install, which goes on by itself: follow it here,
+    in the deltas of the job list, or in the event stream. Requests for the same version share one."""
+    _check(parts, engine, system_os, cpu)
+    if not _is_ours(system_os, cpu):
+        raise ApiError(400, f"this node installs only what it can run, which is {_here()}", field="system_os")
+    one = await parts.installs.request(engine, version)
+    return one.wire(parts.demand.waiting_for(one))
+
+
+@router.get("/installs", operation_id="get_installs", summary="Installs", responses=failures())
+async def get_installs(parts: PartsOf) -> list[Install]:
+    """The installs under way and those that have ended lately, oldest first."""
+    return [one.wire(parts.demand.waiting_for(one)) for one in parts.installs.all()]
+
+
+@router.get("/installs/{install_id}", operation_id="get_install", summary="One install", responses=_NO_INSTALL)
+async def get_install(parts: PartsOf, install_id: str) -> Install:
+    """One install as it stands."""
+    one = parts.installs.find(install_id)
+    return one.wire(parts.demand.waiting_for(one))
 
 
 @router.post(
-    "/download",
-    operation_id="download_engine",
-    summary="Install a version",
-    response_class=Response,
-    responses=text("The word success.") | _FAILURES,
+    "/installs/{install_id}/cancel", operation_id="cancel_install", summary="Stop an install", responses=_NO_INSTALL
 )
-async def download(
-    parts: PartsOf, engine: EngineName, version: Version, system_os: System = None, cpu: Processor = None
-) -> Response:
-    """Download and install a managed version."""
-    _check(parts, engine, system_os, cpu)
-    _not_yet()
+async def cancel_install(parts: PartsOf, install_id: str) -> Install:
+    """Stop an install; what has come of it is thrown away. One that has ended stays as it is."""
+    one = await parts.installs.cancel(install_id)
+    return one.wire(parts.demand.waiting_for(one))
 
 
 @router.post(
@@ -81,28 +146,61 @@ async def download(
     operation_id="delete_engine_download",
     summary="Delete a version",
     response_class=Response,
-    responses=text("The word success.") | _FAILURES,
+    responses=text("The word success.")
+    | failures(s404=_NOT_THERE, s409="A job uses or needs it, or it is not managed by Zordon."),
     openapi_extra=json_body(EngineKey),
 )
 async def delete(request: Request, parts: PartsOf) -> Response:
-    """Delete a managed version."""
+    """Delete a managed version. Copies that others installed are never touched."""
     key = await read_model(EngineKey, raw_headers(request), request.receive, MAX_BODY)
     _check(parts, key.engine, key.system_os, key.cpu)
-    _not_yet()
+    checked_version(key.version)
+    if not _is_ours(key.system_os, key.cpu):
+        raise ApiError(404, f"this node has only copies for {_here()}", field="system_os")
+    await parts.copies.delete(key.engine, key.version)
+    return plain("success")
 
 
-def _check(parts: Parts, engine: str, system_os: str | None, cpu: str | None) -> None:
+@router.post("/prune", operation_id="prune_engines", summary="Delete versions that nobody uses", responses=failures())
+async def prune(
+    parts: PartsOf,
+    dry_run: Annotated[bool, Query(description="Only say what would go.")] = False,
+    unused_days: Annotated[
+        float | None, Query(ge=0, description="Unused for so long; the setting engine_unused_days if left out.")
+    ] = None,
+    budget_bytes: Annotated[
+        int | None, Query(ge=0, description="What may stay; the setting engine_budget_bytes if left out.")
+    ] = None,
+) -> EnginePruned:
+    """Delete managed versions that were not used for long, least recently used first, until the rest is within the
+    budget. What a job needs stays."""
+    return await parts.copies.prune(unused_days, budget_bytes, dry_run=dry_run)
+
+
+def _check(parts: Parts, engine: str, system: str | None, cpu: str | None) -> None:
     parts.catalog.engine(engine)
-    if system_os is not None and system_os not in SYSTEMS:
-        raise ApiError(400, f"system_os is {system_os!r}; it must be one of {', '.join(SYSTEMS)}", field="system_os")
+    if system is not None and system not in SYSTEMS:
+        raise ApiError(404, f"there is no system {system!r}; there is {', '.join(SYSTEMS)}", field="system_os")
     if cpu is not None and cpu not in PROCESSORS:
-        raise ApiError(400, f"cpu is {cpu!r}; it must be one of {', '.join(PROCESSORS)}", field="cpu")
+        raise ApiError(404, f"there is no processor {cpu!r}; there is {', '.join(PROCESSORS)}", field="cpu")
 
 
-def _not_yet() -> NoReturn:
-    raise ApiError(
-        503,
-        "engine downloads come with a later version of Zordon; install the engine yourself and it is found, or name it "
-        "in engine_paths (ZORDON_ENGINE_PATHS)",
-        title="Not available yet",
+def _is_ours(system: str | None, cpu: str | None) -> bool:
+    return system in (None, system_os()) and cpu in (None, cpu_name())
+
+
+def _here() -> str:
+    return f"{system_os()} on {cpu_name()}"
+
+
+def _release(release: Release, installed: bool) -> EngineRelease:
+    return EngineRelease(
+        engine=release.engine,
+        version=release.version,
+        system_os=release.system_os,
+        cpu=release.cpu,
+        source=release.source,
+        size=release.size,
+        lts=release.lts,
+        installed=installed,
     )

@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, FastAPI, Request
 
+from app.installs.copies import ManagedCopies
+from app.installs.demand import Demand
+from app.installs.installs import Installs
 from app.jobs.feed import Feed
 from app.jobs.folders import DataFolder
 from app.jobs.intake import Intake
@@ -40,6 +43,9 @@ class Parts:
     manifests: Manifests
     previews: JobPreviews
     node: Node
+    installs: Installs
+    demand: Demand
+    copies: ManagedCopies
 
     @cached_property
     def hot(self) -> HotPaths:

@@ -9,6 +9,7 @@ import typer
 
 from app.cli import bench, changing, demo, doctor, fetching, listing, serve, submit
 from app.cli.connect import Reach
+from app.cli.engines import engines_commands
 from app.cli.exits import EPILOG
 from app.version import APP_VERSION
 
@@ -59,7 +60,7 @@ application.command("logs")(fetching.logs)
 application.command("get")(fetching.get)
 application.command("cancel")(changing.cancel)
 application.command("delete")(changing.delete)
-application.command("engines")(listing.engines)
+application.add_typer(engines_commands)
 application.command("status")(listing.status)
 application.command("bench")(bench.bench)
 application.command("demo")(demo.demo)

@@ -1,4 +1,4 @@
-"""The commands that only look: ``jobs``, ``watch``, ``engines``, ``status``."""
+"""The commands that only look: ``jobs``, ``watch``, ``status``."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from app.cli.show import SHORT_ID, age, clean, console, dumped, duration, print_
 from app.cli.submit import leave_text, say_where
 from app.cli.watching import JsonLines, report_end, reporter_for, watch
 from client import RenderServerProxy
-from client.models import EngineDetail, Job, JobStatus, NodeStatus
+from client.models import Job, JobStatus, NodeStatus
 
 
 def jobs(
@@ -79,40 +79,6 @@ def watch_jobs(context: typer.Context, jobs: JobsArgument, as_json: JsonOption =
         raise typer.Exit(Exit.FAILED)
 
 
-def engines(
-    context: typer.Context,
-    full: Annotated[bool, typer.Option("--full", help="With extensions, output formats and options.")] = False,
-    as_json: JsonOption = False,
-) -> None:
-    """List the engines of the node and their installed versions."""
-
-    async def work(node: RenderServerProxy) -> dict[str, EngineDetail]:
-        return await node.get_engines("full" if full else "standard")
-
-    found = on_node(context, work)
-    if as_json:
-        print_json({name: dumped(engine) for name, engine in found.items()})
-        return
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for heading in ("Engine", "Versions", "Where", *(("Opens", "Writes", "Options") if full else ())):
-        table.add_column(heading, overflow="fold")
-    for name, engine in found.items():
-        versions = "\n".join(f"{version.version} ({version.type})" for version in engine.versions)
-        row = [
-            Text(name, style="bold"),
-            Text(versions) if versions else Text(f"none: {clean(engine.reason)}", style="yellow"),
-            Text("\n".join(clean(version.path) for version in engine.versions), style="dim"),
-        ]
-        if full:
-            row += [
-                Text(" ".join(engine.supported_extensions or [])),
-                Text(", ".join(engine.supported_export_formats or [])),
-                Text(", ".join(_option_names(engine))),
-            ]
-        table.add_row(*row)
-    console.print(table)
-
-
 def status(context: typer.Context, as_json: JsonOption = False) -> None:
     """Show the node: machine, load, disk, jobs."""
 
@@ -138,8 +104,3 @@ def status(context: typer.Context, as_json: JsonOption = False) -> None:
     for name, value in rows:
         table.add_row(Text(name, style="dim"), Text(clean(value)))
     console.print(table)
-
-
-def _option_names(engine: EngineDetail) -> list[str]:
-    properties = (engine.options or {}).get("properties")
-    return sorted(properties) if isinstance(properties, dict) else []

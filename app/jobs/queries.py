@@ -134,6 +134,12 @@ def load_fetches(connection: sqlite3.Connection) -> list[tuple[str, str, str, fl
     return list(connection.execute("SELECT id, engine, version, asked FROM fetches ORDER BY asked"))
 
 
+def load_installs(connection: sqlite3.Connection) -> dict[tuple[str, str], float]:
+    """When managed copies were used last, in seconds since 1970, by engine and version."""
+    rows = connection.execute("SELECT engine, version, COALESCE(last_used, installed) FROM installs")
+    return {(engine, version): at for engine, version, at in rows}
+
+
 def load_jobs(connection: sqlite3.Connection) -> list[JobRow]:
     """Every job, in the order of submission. Of ended ones only what lists need: they may be many."""
     rows = connection.execute(

@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 from app.cli.application import application
+from app.cli.engines import engines_commands
 from app.cli.exits import MEANINGS
 
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
@@ -18,5 +19,6 @@ def test_every_exit_code_is_in_the_guide() -> None:
 
 def test_every_command_is_in_the_guide() -> None:
     commands = [command.name for command in application.registered_commands]
-    assert len(commands) == 13
+    commands += ["engines", *(f"engines {command.name}" for command in engines_commands.registered_commands)]
+    assert len(commands) == 17
     assert all(f"zordon {name}" in GUIDE for name in commands)
