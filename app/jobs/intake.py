@@ -35,7 +35,7 @@ from app.jobs.threads import in_thread
 from app.jobs.unpack import UnpackLimits, unpack
 from app.jobs.uploads import Form, receive_form
 from app.jobs.versions import Offered, check_version, choose_version, with_choice
-from app.outputs.workers import WorkerCrashed
+from app.outputs.workers import WorkerCrashed, WorkerTimedOut
 from app.settings import Settings
 from client.models import AddJob
 from engines.contract import Engine, Fetchable, MissingVersion, ProjectInfo, Refusal, VersionChoice, VersionWish
@@ -240,6 +240,12 @@ class Intake:
                 found.infos[key] = await self._inspect(engine, project.path)
             except Refusal as refusal:
                 raise refused(refusal, project) from refusal
+            except WorkerTimedOut as late:
+                raise RequestError(
+                    f"{project.name!r} cannot be read: its reader was not through with it in "
+                    f"{self._settings.inspect_seconds:g} seconds (inspect_seconds), so it is damaged or too large",
+                    project.field,
+                ) from late
             except WorkerCrashed as crash:
                 raise RequestError(
                     f"{project.name!r} cannot be read: it makes its reader crash, so it is damaged", project.field

@@ -31,6 +31,10 @@ class WorkerCrashed(Exception):
     """The worker died of a call, and so did the next one that was given the same call."""
 
 
+class WorkerTimedOut(Exception):
+    """The worker was not through with the call in the time that was given, and was killed."""
+
+
 class WorkersClosed(RuntimeError):
     """The service stops: there are no workers any more."""
 
@@ -78,10 +82,12 @@ class _Worker:
 class _Call:
     """A call that is under way, and the worker that has it."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float | None = None) -> None:
         self._lock = threading.Lock()
         self._worker: _Worker | None = None
+        self.seconds = seconds
         self.given_up = False
+        self.timed_out = False
 
     def ask(self, worker: _Worker, message: bytes) -> bytes:
         """The worker's answer; empty if it died, or the call was given up meanwhile."""
@@ -89,7 +95,15 @@ class _Call:
             if self.given_up:
                 return b""
             self._worker = worker
-        answer = worker.call(message)
+        clock = None if self.seconds is None else threading.Timer(self.seconds, self._time_out)
+        if clock is not None:
+            clock.daemon = True
+            clock.start()
+        try:
+            answer = worker.call(message)
+        finally:
+            if clock is not None:
+                clock.cancel()
         with self._lock:
             self._worker = None
             return b"" if self.given_up else answer
@@ -99,6 +113,12 @@ class _Call:
         with self._lock:
             self.given_up = True
             if self._worker is not None:
+                self._worker.kill()
+
+    def _time_out(self) -> None:
+        with self._lock:
+            if self._worker is not None:  # else its answer has just come
+                self.given_up = self.timed_out = True
                 self._worker.kill()
 
 
@@ -121,10 +141,22 @@ class Workers:
             WorkerCrashed: see the class.
             Exception: whatever the function raised.
         """
+        return cast(T, await self._run(_Call(), pickle.dumps((function, args, kwargs))))
+
+    async def run_within(self, seconds: float, function: Callable[P, T], *args: P.args, **kwargs: P.kwargs) -> T:
+        """Like :meth:`run`, for at most so many seconds: then the worker is killed. The clock begins when a worker has
+        the call; waiting for a free one does not count.
+
+        Raises:
+            WorkerTimedOut: see the class.
+            WorkerCrashed: see the class.
+            Exception: whatever the function raised.
+        """
+        return cast(T, await self._run(_Call(seconds), pickle.dumps((function, args, kwargs))))
+
+    async def _run(self, call: _Call, message: bytes) -> object:
         if self._closed:
             raise WorkersClosed
-        message = pickle.dumps((function, args, kwargs))
-        call = _Call()
         self._under_way.add(call)
         future = asyncio.get_running_loop().run_in_executor(self._calls, self._call, call, message)
         try:
@@ -136,7 +168,7 @@ class Workers:
             self._under_way.discard(call)
         good, value = pickle.loads(answer)
         if good:
-            return cast(T, value)
+            return value
         raise value
 
     async def warm(self, *modules: str) -> None:
@@ -182,6 +214,8 @@ class Workers:
                 self._idle.append(worker)
                 return answer
             code = worker.end()
+        if call.timed_out:
+            return pickle.dumps((False, WorkerTimedOut(f"the worker process was not through in {call.seconds:g} s")))
         if call.given_up:
             return pickle.dumps((False, WorkersClosed()))
         story = f"signal {-code}" if code < 0 else f"exit code {code}"

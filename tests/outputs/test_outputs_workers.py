@@ -16,7 +16,7 @@ import psutil
 import pytest
 
 from app.outputs.verification import VerificationError, verify
-from app.outputs.workers import WorkerCrashed, Workers, WorkersClosed
+from app.outputs.workers import WorkerCrashed, Workers, WorkersClosed, WorkerTimedOut
 from engines.contract import ExpectedOutput, FailureCause, PictureCheck
 
 
@@ -157,3 +157,11 @@ async def test_the_event_loop_goes_on_meanwhile(workers: Workers) -> None:
         await asyncio.sleep(0)
         turns += 1
     assert turns > 100
+
+
+async def test_a_call_that_takes_too_long_costs_its_worker_and_nothing_else(workers: Workers, tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo")
+    with pytest.raises(WorkerTimedOut, match=r"0\.5 s"):
+        await workers.run_within(0.5, Path.read_text, tmp_path / "fifo")
+    assert not children()
+    assert await workers.run_within(60, operator.add, 1, 2) == 3
