@@ -93,6 +93,7 @@ def asked_for(
     installed: Sequence[EngineVersion],
     releases: Sequence[Release],
     fetchable: Fetchable | None,
+    here: Iterable[str] | None = None,
 ) -> VersionChoice:
     """The version that a user asked for.
 
@@ -102,6 +103,7 @@ def asked_for(
         installed: the copies that can render the job, best first.
         releases: what is offered and can render it, best first.
         fetchable: see :meth:`engines.contract.Engine.choose`.
+        here: all versions that are installed, if that is more than ``installed``; for the sentence of a refusal.
 
     Raises:
         Refusal: there is no such version, here or elsewhere.
@@ -111,9 +113,9 @@ def asked_for(
             return FoundVersion(version, f"{title} {asked} was asked for.")
     release = next((release for release in releases if fits(release.version, asked)), None)
     if release is None and fetchable is not None and _is_known(fetchable):
-        here = listed(version.version for version in installed)
+        names = listed(here if here is not None else (version.version for version in installed))
         offered = listed(release.version for release in releases)
-        raise Refusal("engine_version", f"there is no {title} {asked}; installed: {here}; offered: {offered}")
+        raise Refusal("engine_version", f"there is no {title} {asked}; installed: {names}; offered: {offered}")
     need = f"{title} {asked} was asked for and is not installed here"
     return missing(name, title, need, asked, release, fetchable)
 

@@ -58,7 +58,8 @@ def choose(wish: VersionWish, installed: Sequence[EngineVersion], fetchable: Fet
     if wish.asked is not None:
         _check_asked(wish.asked, needed, newest_first)
         named = [one for one in newest_first if one.version == wish.asked and not numbers(one.version)]
-        return asked_for("blender", "Blender", wish.asked, [*named, *able], releases, fetchable)
+        here = [one.version for one in newest_first]
+        return asked_for("blender", "Blender", wish.asked, [*named, *able], releases, fetchable, here)
     if able:
         best, why = _best(able, lambda one: one.version, needed)
         return FoundVersion(best, _reason(best.version, why, needed))

@@ -17,6 +17,7 @@ from app.jobs.intake import Intake
 from app.jobs.record import JobRecord
 from app.jobs.service import JobService
 from app.jobs.store import Store
+from app.jobs.versions import Offered
 from app.render.catalog import EngineCatalog
 from app.settings import Settings, load_settings
 from engines.contract import Engine, ProjectInfo
@@ -29,6 +30,7 @@ class Farm:
     settings: Settings
     folders: DataFolder
     store: Store
+    feed: Feed
     jobs: JobService
     intake: Intake
     inspected: list[Path]
@@ -111,17 +113,25 @@ def catalog(tmp_path_factory: pytest.TempPathFactory) -> EngineCatalog:
 
 @pytest.fixture
 async def make_farm(tmp_path: Path, catalog: EngineCatalog) -> AsyncIterator[MakeFarm]:
-    """Makes nodes with other settings than the default ones; a ``catalog`` may be given too."""
+    """Makes nodes with other settings than the default ones; a ``catalog``, and who tells what is ``offered``, may be
+    given too."""
     stores: list[Store] = []
 
-    async def make(*, catalog: EngineCatalog = catalog, before_inspection: Pause = _at_once, **flags: object) -> Farm:
+    async def make(
+        *,
+        catalog: EngineCatalog = catalog,
+        before_inspection: Pause = _at_once,
+        offered: Offered | None = None,
+        **flags: object,
+    ) -> Farm:
         settings = load_settings(data_dir=tmp_path / f"data-{len(stores)}", name="node-of-the-tests", **flags)
         folders = DataFolder(settings.data_dir)
         folders.prepare()
         store = Store(folders.database)
         await store.open()
         stores.append(store)
-        jobs = JobService(store, Feed(store.store_id, store.epoch), folders)
+        feed = Feed(store.store_id, store.epoch)
+        jobs = JobService(store, feed, folders)
         await jobs.load()
         inspected: list[Path] = []
 
@@ -130,7 +140,8 @@ async def make_farm(tmp_path: Path, catalog: EngineCatalog) -> AsyncIterator[Mak
             await before_inspection()
             return await asyncio.to_thread(engine.inspect, project)
 
-        return Farm(settings, folders, store, jobs, Intake(settings, folders, jobs, catalog, inspect), inspected)
+        intake = Intake(settings, folders, jobs, catalog, inspect, offered)
+        return Farm(settings, folders, store, feed, jobs, intake, inspected)
 
     yield make
     for store in stores:

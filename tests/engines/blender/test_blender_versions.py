@@ -174,6 +174,7 @@ def test_a_version_asked_for_is_fetched_if_somebody_offers_it() -> None:
 def test_versions_that_cannot_be() -> None:
     both, nothing = installed("4.5.15", "3.4.1"), offered("5.0.1")
     refused("4.2", "4.5.15, 3.4.1", "5.0.1", choice=((3, 4), both, nothing), asked="4.2")
+    refused("installed: 3.4.1;", choice=((4, 2), installed("3.4.1"), nothing), asked="4.5")
     refused("4.51", choice=((3, 4), both, nothing), asked="4.51")
     refused("nonsense", choice=((3, 4), both, nothing), asked="nonsense")
 
