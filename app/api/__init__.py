@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 
 from fastapi import FastAPI
 
-from app.api import debug, engines, installs, jobs, lifecycle, node, openapi, outputs, previews
+from app.api import debug, engines, installs, jobs, lifecycle, node, openapi, outputs, previews, start
 from app.api.errors import install_handlers
 from app.settings import Settings
 from app.version import APP_VERSION
@@ -39,7 +39,7 @@ def build_api(settings: Settings, lifespan: Lifespan | None = None) -> FastAPI:
     )
     install_handlers(api)
     # Those with fixed paths come before those whose path has a name in the same place.
-    nouns = (jobs, outputs, previews, lifecycle, node, installs, engines, *((debug,) if settings.debug else ()))
+    nouns = (start, jobs, outputs, previews, lifecycle, node, installs, engines, *((debug,) if settings.debug else ()))
     for noun in nouns:
         api.include_router(noun.router)
     openapi.install(api)

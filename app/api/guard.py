@@ -1,7 +1,8 @@
 """Who may ask at all: the checks that come before any route, on raw header bytes.
 
 The node answers under its own names only (a web page that points its own name at 127.0.0.1 is refused), refuses every
-request that a page of somebody else's sends, and asks for the token on every route but the heartbeat.
+request that a page of somebody else's sends, and asks for the token on every route but the heartbeat and the start
+page.
 """
 
 from __future__ import annotations
@@ -22,7 +23,7 @@ MAX_HEADERS = 100
 MAX_TARGET = 8192
 """Bytes of path and query."""
 
-OPEN_PATHS = frozenset({"/api/heartbeat"})
+OPEN_PATHS = frozenset({"/", "/api/heartbeat"})
 """Answered without a token."""
 
 _MAJOR = API_VERSION.partition(".")[0].encode()

@@ -25,9 +25,9 @@ _EXTRA_MODELS: Final[tuple[type[BaseModel], ...]] = (Problem, AddJob, EngineKey,
 
 DESCRIPTION: Final = f"""One node of a Zordon render farm.
 
-Every request but the heartbeat carries the node's token: `Authorization: Bearer <token>`. A client may send the
-version that it speaks as `X-API-Version`; another major version than {API_VERSION} is refused with 400, and every
-answer names ours. Errors are plain text, or RFC 9457 problem details for clients whose `Accept` names JSON.
+Every request but the heartbeat and the start page carries the node's token: `Authorization: Bearer <token>`. A client
+may send the version that it speaks as `X-API-Version`; another major version than {API_VERSION} is refused with 400,
+and every answer names ours. Errors are plain text, or RFC 9457 problem details for clients whose `Accept` names JSON.
 """
 
 _COMMON: Final[Mapping[int, str]] = {

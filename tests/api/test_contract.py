@@ -150,4 +150,4 @@ def test_every_reference_leads_somewhere(document: dict[str, Any]) -> None:
 def test_debug_routes_are_there_with_debug_only(tmp_path: Path) -> None:
     paths = build_api(load_settings(data_dir=tmp_path)).openapi()["paths"]
     assert not [path for path in paths if "_debug" in path]
-    assert len(paths) == 32
+    assert len(paths) == 38

@@ -129,7 +129,8 @@ async def test_another_major_version_or_none_at_all_is_refused(shared_api: Api, 
         ("GET", "/api/status", 200),
         ("GET", "/api/jobs/nope", 400),
         ("GET", "/api/no_such_route", 404),
-        ("GET", "/", 404),
+        ("GET", "/", 200),
+        ("GET", "/nowhere", 404),
         ("DELETE", "/api/jobs", 405),
         ("GET", "/api/jobs?delta=perhaps", 400),
         ("POST", "/api/add_job", 400),
@@ -178,3 +179,30 @@ async def test_loopback_is_the_peer_not_the_name() -> None:
     ):
         assert is_loopback({"client": (address, 1)}) is local, address
     assert not is_loopback({"client": None})
+
+
+async def test_the_start_page_is_open_and_says_nothing_of_the_node(shared_api: Api) -> None:
+    job = await shared_api.submit(name="a-secret-shot")
+    async with shared_api.new_client({}) as anyone:
+        page = await anyone.get("/")
+        assert (page.status_code, page.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+        assert "default-src 'none'" in page.headers["Content-Security-Policy"]
+        assert "/api/openapi.json" in page.text
+        settings = shared_api.parts.settings
+        for secret in (TOKEN, str(settings.data_dir), settings.name, job.id, job.name):
+            assert secret not in page.text
+        assert (await anyone.get("/", headers={"Host": "evil.example"})).status_code == 400
+        assert (await anyone.get("/", headers={"Origin": "https://evil.example"})).status_code == 403
+        assert (await anyone.get("/index.html")).status_code == 401
+    assert (await shared_api.client.get("/")).text == page.text
+    await shared_api.client.post(f"/api/jobs/{job.id}/delete", params={"confirm": True})
+
+
+async def test_the_redirect_of_cancel_leads_to_a_page(shared_api: Api) -> None:
+    job = await shared_api.submit()
+    cancelled = await shared_api.client.post(
+        f"/api/jobs/{job.id}/cancel", params={"confirm": True, "redirect": True}, follow_redirects=True
+    )
+    assert [answer.status_code for answer in (*cancelled.history, cancelled)] == [302, 200]
+    assert cancelled.url.path == "/"
+    await shared_api.client.post(f"/api/jobs/{job.id}/delete", params={"confirm": True})
