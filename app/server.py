@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import gc
 import logging
 import socket
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 
 import structlog
 import uvicorn
+
+from app.node.instance import InstanceError, leave_address, take_address_back
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -49,6 +52,7 @@ class Server(uvicorn.Server):
             settings = self._application.settings
             gc.collect()
             gc.freeze()
+            await self._leave_address()
             host = settings.name if settings.lan else "127.0.0.1"
             log.info(
                 "Zordon is ready",
@@ -56,6 +60,21 @@ class Server(uvicorn.Server):
                 data=str(settings.data_dir),
                 token="as set" if settings.token else str(settings.data_dir / "token"),
             )
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """Nobody is sent here any more; then uvicorn's own, which lets go of the data folder."""
+        try:
+            await asyncio.to_thread(take_address_back, self._application.settings.data_dir)
+        except OSError as error:
+            log.warning("the address in the data folder cannot be removed", reason=str(error))
+        await super().shutdown(sockets)
+
+    async def _leave_address(self) -> None:
+        settings = self._application.settings
+        try:
+            await asyncio.to_thread(leave_address, settings.data_dir, settings.bind_host, self._application.port)
+        except InstanceError as error:
+            log.warning("commands on this machine must be told the port", reason=str(error))
 
 
 def run(application: Application) -> None:

@@ -37,7 +37,9 @@ def root(
     host: Annotated[
         str | None, typer.Option(help="Where the service is. (env: ZORDON_HOST; default: this machine)")
     ] = None,
-    port: Annotated[int | None, typer.Option(min=1, max=65535, help="(env: ZORDON_PORT; default: 8080)")] = None,
+    port: Annotated[
+        int | None, typer.Option(min=1, max=65535, help="(env: ZORDON_PORT; default: its own, or 8080)")
+    ] = None,
     token: Annotated[
         str | None, typer.Option(help="(env: ZORDON_TOKEN; default: what the service on this machine keeps)")
     ] = None,

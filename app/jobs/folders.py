@@ -3,7 +3,7 @@ ourselves, never from text that came from outside.
 
 ::
 
-    <data>/zordon.db  token  lock  settings.yaml
+    <data>/zordon.db  token  lock  address  settings.yaml
     <data>/projects/<project>/…            what was uploaded; shared by the jobs of one request
     <data>/jobs/<job>/log.txt  manifest.jsonl  output/  attempts/<attempt>/  sessions/<session>/  previews/
     <data>/engines/<engine>/<version>/     managed engine versions

@@ -1,4 +1,5 @@
-"""What makes this node one: it has its data folder for itself, a token and an id of its own."""
+"""What makes this node one: it has its data folder for itself, a token and an id of its own, and says there where it
+listens."""
 
 from __future__ import annotations
 
@@ -17,6 +18,7 @@ from app.settings import Settings
 TOKEN_FILE: Final = "token"
 NODE_FILE: Final = "node_id"
 LOCK_FILE: Final = "lock"
+ADDRESS_FILE: Final = "address"
 
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{16,512}")
 _NODE: Final = re.compile(r"[0-9a-f]{32}")
@@ -103,6 +105,22 @@ def load_node_id(folders: DataFolder) -> str:
         InstanceError: the file is damaged or cannot be read or written.
     """
     return _keep(folders.root / NODE_FILE, _NODE, secrets.token_hex(16))
+
+
+def leave_address(folder: Path, host: str, port: int) -> None:
+    """Write down where the service listens, for clients on this machine. Call it with the :class:`InstanceLock` held.
+
+    Raises:
+        InstanceError: it cannot be written.
+    """
+    # Who listens on every address is reached on this one.
+    reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    _write(folder / ADDRESS_FILE, f"[{reached}]:{port}" if ":" in reached else f"{reached}:{port}")
+
+
+def take_address_back(folder: Path) -> None:
+    """The service listens no more. Call it with the :class:`InstanceLock` held: the file is still ours then."""
+    (folder / ADDRESS_FILE).unlink(missing_ok=True)
 
 
 def _keep(path: Path, wanted: re.Pattern[str], fresh: str) -> str:

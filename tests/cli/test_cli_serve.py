@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import stat
 import sys
 from pathlib import Path
 
@@ -63,6 +64,19 @@ def test_ctrl_c_stops_it(tmp_path: Path) -> None:
     assert process.returncode == Exit.OK
     assert "Zordon has stopped" in err
     assert "Traceback" not in err
+
+
+def test_a_command_finds_a_service_on_another_port(tmp_path: Path) -> None:
+    with running_service(tmp_path) as other:
+        address = tmp_path / "address"
+        assert address.read_text() == f"127.0.0.1:{other.port}\n"
+        if sys.platform != "win32":
+            assert stat.S_IMODE(address.stat().st_mode) == 0o600
+        ran = run_zordon("status", "--json", environment=scrubbed(os.environ) | {"ZORDON_DATA_DIR": str(tmp_path)})
+        assert ran.code == Exit.OK, ran.err
+        assert isinstance(ran.json, dict)
+        assert ran.json["port"] == other.port
+    assert not address.exists()
 
 
 @pytest.mark.parametrize("content", [b"slots: [", b"- a list", b"5", b"port: \xff", b"colour: red"])

@@ -56,3 +56,28 @@ def test_a_token_that_cannot_be_read_is_named(tmp_path: Path) -> None:
     (tmp_path / "token").mkdir()
     with pytest.raises(ZordonError, match="token"):
         find_target(data_dir=tmp_path, environment={})
+
+
+@pytest.mark.parametrize(
+    ("text", "host", "port"),
+    [("127.0.0.1:8123", "127.0.0.1", 8123), ("[::1]:9000", "::1", 9000), ("192.0.2.7:80", "192.0.2.7", 80)],
+)
+def test_the_address_that_the_service_left_is_used(data_dir: Path, text: str, host: str, port: int) -> None:
+    (data_dir / "address").write_text(f"{text}\n")
+    found = find_target(data_dir=data_dir, environment={})
+    assert found == Target(host, port, "token-of-this-machine", data_dir / "token")
+
+
+def test_what_is_named_goes_before_the_address_that_was_left(data_dir: Path) -> None:
+    (data_dir / "address").write_text("[::1]:8123\n")
+    assert find_target(port=1, data_dir=data_dir, environment={}).port == 1
+    assert find_target(data_dir=data_dir, environment={"ZORDON_PORT": "2"}).port == 2
+    assert find_target("localhost", data_dir=data_dir, environment={}).host == "localhost"
+    assert find_target("192.0.2.7", data_dir=data_dir, environment={}) == Target("192.0.2.7", 8080, None)
+
+
+@pytest.mark.parametrize("text", ["8080", "127.0.0.1:", "127.0.0.1:http", "127.0.0.1:0", ":80"])
+def test_an_address_that_is_none_is_named(data_dir: Path, text: str) -> None:
+    (data_dir / "address").write_text(text)
+    with pytest.raises(ZordonError, match="address"):
+        find_target(data_dir=data_dir, environment={})
