@@ -164,6 +164,7 @@ class Installs:
             if one.state is not InstallState.INSTALLED:
                 await self._finish(one, InstallState.CANCELLED, "cancelled by request")
                 await asyncio.to_thread(self._folders.throw_away, self._work(one))
+                self._tell(one)
         return one
 
     async def wait(self, id: str) -> Installing:
@@ -213,6 +214,7 @@ class Installs:
             except SourceError as error:
                 log.warning("an engine did not come", engine=one.engine, source=release.source, reason=error.message)
                 troubles.append(f"{release.source}: {error.message}")
+                await asyncio.to_thread(self._folders.throw_away, self._copy(one))
             else:
                 await self._finish(one, InstallState.INSTALLED, f"{title} {copy.version} came from {release.source}")
                 return
@@ -222,7 +224,7 @@ class Installs:
         """Fetch, prove, put into its place."""
         engine = self._catalog.engine(one.engine)
         work = self._work(one) / release.source
-        root = self._work(one) / ".copy"  # laid out as the managed versions are
+        root = self._copy(one)
         place = root / one.version
         await asyncio.to_thread(_prepare, work, root)
         await self.offers.sources[release.source].fetch(release, work, place, lambda *step: self._step(one, *step))
@@ -271,6 +273,10 @@ class Installs:
 
     def _work(self, one: Installing) -> Path:
         return self._folders.fetching / one.engine / one.version
+
+    def _copy(self, one: Installing) -> Path:
+        """Where the copy is made and proven: a folder laid out as that of the managed versions."""
+        return self._work(one) / ".copy"
 
 
 def nothing_found(title: str, version: str, offered: Offered) -> InstallError:
