@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 import orjson
 
-from app.jobs.record import JobRecord, JobSpec, JobState, RunningChunk
+from app.jobs.record import NO_WISH, JobRecord, JobSpec, JobState, RunningChunk
 from client.models import JobStatus
 from engines.contract import MissingVersion, VersionWish
 from engines.frames import FrameSet, IndexSet
@@ -41,7 +41,8 @@ def spec_bytes(spec: JobSpec) -> bytes:
     plain = {name: getattr(spec, name) for name in _SPEC_FIELDS}
     plain["frames"] = spec.frames.notation()
     plain["options"], plain["colour"], plain["details"] = dict(spec.options), dict(spec.colour), dict(spec.details)
-    plain["wish"] = {"asked": spec.wish.asked, "saved_by": spec.wish.saved_by}
+    wish = spec.wish
+    plain["wish"] = None if wish is NO_WISH else {"asked": wish.asked, "saved_by": wish.saved_by}
     if (missing := spec.missing) is not None:
         plain["missing"] = {"version": missing.version, "fetch": missing.fetch, "reason": missing.reason}
     return orjson.dumps(plain)
@@ -72,7 +73,9 @@ def record_from(spec: bytes, state: bytes) -> JobRecord:
         plain[name] = tuple(plain[name])
     known = {name: plain[name] for name in _SPEC_FIELDS if name in plain}
     wish, missing = plain.get("wish"), plain.get("missing")  # stores of the first release have neither
-    if wish is not None:
+    if wish is None:
+        known["wish"] = NO_WISH
+    else:
         saved_by = None if wish["saved_by"] is None else tuple(wish["saved_by"])
         known["wish"] = VersionWish(wish["asked"], saved_by)
     if missing is not None:
