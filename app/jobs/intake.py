@@ -6,6 +6,7 @@ All or nothing: whatever is wrong with one job of a request, no job of it is mad
 from __future__ import annotations
 
 import asyncio
+import errno
 import hashlib
 import re
 import secrets
@@ -15,7 +16,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
-from app.jobs.errors import Forbidden, RequestError, TooLarge, at
+from app.jobs.durable import settle_file
+from app.jobs.errors import Forbidden, NoSpace, RequestError, TooLarge, at
 from app.jobs.folders import DataFolder
 from app.jobs.planning import (
     Catalog,
@@ -174,7 +176,7 @@ class Intake:
         folder = self._folders.projects / name
         kept.append(folder)
         if not file.name.lower().endswith(".zip"):
-            await asyncio.to_thread(_move_into, file.path, folder)
+            await asyncio.to_thread(_settle, file.path, folder)
             return _Place(file.name, folder / file.name, f"projects/{name}/{file.name}", "file")
         settings = self._settings
         limits = UnpackLimits(settings.max_archive_files, settings.max_unpacked_bytes, settings.min_free_bytes)
@@ -321,9 +323,13 @@ def _check_key(key: str | None) -> None:
         raise RequestError(f"it must have 1 to {MAX_KEY} printable characters", "Idempotency-Key")
 
 
-def _move_into(file: Path, folder: Path) -> None:
-    folder.mkdir(mode=0o700)
-    file.rename(folder / file.name)
+def _settle(file: Path, folder: Path) -> None:
+    try:
+        settle_file(file, folder)
+    except OSError as error:
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):  # some disks say it only now
+            raise NoSpace(f"the disk of the data folder is full: {error.strerror}", "file") from error
+        raise
 
 
 def _resolve_local(text: str, roots: list[Path]) -> Path:

@@ -19,6 +19,7 @@ from lzma import LZMAError
 from pathlib import Path
 from typing import Final
 
+from app.jobs.durable import begin_writing, settle_tree
 from app.jobs.errors import NoSpace, RequestError, TooLarge
 from app.jobs.names import BadName, collision_key, member_parts
 from app.jobs.sink import check_space
@@ -74,7 +75,7 @@ class _Member:
 
 
 def unpack(archive: Path, target: Path, limits: UnpackLimits, stop: threading.Event) -> int:
-    """Unpack a zip into a folder that does not exist yet. For a thread; ``stop`` ends it early.
+    """Unpack a zip into a folder that does not exist yet, for good. For a thread; ``stop`` ends it early.
 
     Returns:
         How many files it had.
@@ -91,6 +92,9 @@ def unpack(archive: Path, target: Path, limits: UnpackLimits, stop: threading.Ev
             check_space(target.parent, sum(member.info.file_size for member in members), limits.free)
             target.mkdir(mode=0o700)
             _write_all(opened, members, target, archive.stat().st_size, limits, stop)
+        settle_tree((target.joinpath(*member.parts) for member in members), target, stop)
+        if stop.is_set():
+            raise Stopped
     except RequestError:
         raise
     except NotImplementedError as error:
@@ -228,6 +232,7 @@ def _write_all(
                 view = memoryview(piece)
                 while view:
                     view = view[file.write(view) :]
+            begin_writing(file.fileno(), 0, 0)
 
 
 def _too_much(limits: UnpackLimits) -> TooLarge:

@@ -7,8 +7,8 @@ SHA-256 with the CPU's own instructions makes 1,390. Searching for the boundary 
 nothing worth having and misread a part that follows the file. streaming-form-data was also left because it passes over
 parts that nobody registered and bodies that end too early, both of which are refused here.
 
-The file is not synced before the answer: 2 GB would take the disk seconds that a client waits. A power cut in the half
-minute after an upload can leave a job whose project is damaged; it fails then and says so.
+The disk is kept writing while the body streams in, and the project is synced before its job is answered
+(:mod:`app.jobs.durable`): what was answered is never lost.
 """
 
 from __future__ import annotations

@@ -25,6 +25,20 @@ LIMITS = UploadLimits(file=1 << 30, document=1 << 20, free=0)
 
 
 @pytest.fixture
+def synced(monkeypatch: pytest.MonkeyPatch) -> set[int]:
+    """The inodes of everything that was synced from now on."""
+    found: set[int] = set()
+    sync = os.fsync
+
+    def noting(descriptor: int) -> None:
+        sync(descriptor)
+        found.add(os.fstat(descriptor).st_ino)
+
+    monkeypatch.setattr(os, "fsync", noting)
+    return found
+
+
+@pytest.fixture
 def folders(tmp_path: Path) -> DataFolder:
     """A data folder without a service."""
     made = DataFolder(tmp_path / "data")
@@ -397,3 +411,24 @@ async def test_missing_assets_are_warnings(farm: Farm) -> None:
     fixture = Path(__file__).parents[1] / "fixtures" / "missing_texture.blend"
     [job] = await farm.upload({}, "shot.blend", fixture.read_bytes())
     assert any("missing" in warning for warning in job.spec.warnings)
+
+
+# --- durable -------------------------------------------------------------------------------------------------------
+
+
+async def test_a_project_is_on_the_disk_before_its_job_is_answered(farm: Farm, clip: bytes, synced: set[int]) -> None:
+    [record] = await farm.upload({}, "clip.mp4", clip)
+    assert record.spec.project_path is not None
+    path = farm.folders.project(record.spec.project_path)
+    assert {path.stat().st_ino, path.parent.stat().st_ino, farm.folders.projects.stat().st_ino} <= synced
+
+
+async def test_an_archive_is_on_the_disk_before_its_job_is_answered(
+    farm: Farm, clip: bytes, synced: set[int], tmp_path: Path
+) -> None:
+    content = zipped(tmp_path / "a.zip", {"shot/clip.mp4": clip, "shot/notes/read me.txt": b"x", "empty.txt": b""})
+    await farm.upload({}, "a.zip", content)
+    [root] = farm.folders.projects.iterdir()
+    unpacked = {path.stat().st_ino for path in (farm.folders.projects, root, *root.rglob("*"))}
+    assert len(unpacked) == 7
+    assert unpacked <= synced
