@@ -34,7 +34,7 @@ def submit(
         str | None, typer.Option(help="1-100, 1-100x2, 1-10,20,30-40; default: the project's own.")
     ] = None,
     name: Annotated[str | None, typer.Option(help="Name of the job; default: the file's.")] = None,
-    engine_version: Annotated[str | None, typer.Option(help="An installed version, such as 4.5.")] = None,
+    engine_version: Annotated[str | None, typer.Option(help="A version, or its beginning, such as 4.5.")] = None,
     priority: Annotated[int | None, typer.Option(min=0, max=100, help="Higher renders first; 50 if not given.")] = None,
     output_format: Annotated[str | None, typer.Option(help="One of the engine's output formats.")] = None,
     arg: Annotated[

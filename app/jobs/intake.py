@@ -29,7 +29,7 @@ from app.jobs.planning import (
     refused,
 )
 from app.jobs.projects import find_project
-from app.jobs.record import JobSpec
+from app.jobs.record import NO_WISH, JobSpec
 from app.jobs.requests import parse_requests
 from app.jobs.service import JobService
 from app.jobs.sink import UploadedFile, UploadLimits
@@ -279,7 +279,9 @@ class Intake:
             with at(f"[{index}]" if listed else ""):
                 engine, project = await self._project(request, place, local, found)
                 info = None if project is None else await self._info(engine, project, found)
-                wish = VersionWish(request.engine_version, None if info is None else info.format_version)
+                wish = NO_WISH
+                if info is not None or request.engine_version is not None:
+                    wish = VersionWish(request.engine_version, None if info is None else info.format_version)
                 choice = choose_version(engine, wish, self._catalog.versions(engine.name), None)
             settings.append(Setting(engine, wish, choice, project, info, self._settings.name, now))
         if len(requests) == 1 and _is_quick(requests[0]):

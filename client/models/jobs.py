@@ -81,7 +81,9 @@ class AddJob(_JobFields):
         examples=["blender"],
     )
     engine_version: str | None = Field(
-        default=None, max_length=100, description="An installed version, such as 4.5 or 3.4.1."
+        default=None,
+        max_length=100,
+        description="A version, or its beginning, such as 4.5 or 3.4.1; fetched if it is not installed.",
     )
     enable_split_jobs: bool = Field(default=True, description="Whether other nodes may render part of it.")
     child_jobs: list[ChildJob] | None = Field(
@@ -105,8 +107,8 @@ class Job(BaseModel):
     status: JobStatus
     reason: str = Field(description="Why it is in this state, as a sentence.")
     engine: str
-    engine_version: str = Field(description="The installed version that renders it.")
-    engine_version_reason: str = Field(default="", description="Why this version was chosen.")
+    engine_version: str = Field(description="The version that renders it, or that it waits for while configuring.")
+    engine_version_reason: str = Field(default="", description="Why this version: a sentence.")
     project: str | None = Field(default=None, description="File name of the project.")
     frames: str = Field(description="Frame set in the field's notation.")
     start_frame: int = Field(description="Lowest frame.")
