@@ -7,6 +7,7 @@ import os
 import shlex
 import shutil
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,6 +16,7 @@ from PIL import Image
 
 from app.render.awaiting import check_engines
 from client.models import JobStatus
+from engines.contract import MissingVersion
 
 if TYPE_CHECKING:
     from tests.render.conftest import Node, StartNode
@@ -89,3 +91,17 @@ async def test_a_copy_that_is_gone_when_the_job_is_taken_up(
         job = await node.ended(job.id)
         assert (job.status, job.engine_version) == (JobStatus.COMPLETED, "77.1.3")
         assert "77.1.2, chosen before, is not installed any more" in job.engine_version_reason
+
+
+async def test_a_version_that_comes_while_the_job_is_stored_is_seen(
+    start_node: StartNode, tmp_path: Path, pictures: Path
+) -> None:
+    async with start_node(auto_install=False, local_roots=[tmp_path]) as node:
+        await put(node, "77.1.2")
+        first = await node.submit(renderer="ffmpeg", engine_version="77.1", local_path=str(pictures))
+        settled = (await node.parts.jobs.record(first.id)).spec
+        missing = MissingVersion("77.1", False, "it was not there when it was looked for")
+        late = replace(settled, id="00000000000000aa", engine_version="77.1", missing=missing)
+        await node.parts.jobs.submit([late])
+        job = await node.ended(late.id)
+        assert (job.status, job.engine_version) == (JobStatus.COMPLETED, "77.1.2")
