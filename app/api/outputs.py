@@ -13,6 +13,8 @@ from app.api.logs import LogAnswer
 from app.api.openapi import NO_JOB, Responses, binary, failures, text
 from app.api.parts import Parts, PartsOf
 from app.jobs.service import JobNotFound
+from app.jobs.subjobs import ambiguous, subjobs_of
+from app.outputs.collection import Output, Share, collect, find_output, outputs_in
 from app.outputs.manifest import Manifest
 from app.outputs.sending import FileAnswer, ZipAnswer
 
@@ -57,8 +59,9 @@ async def get_job_logs(
     responses=failures(s400=NO_JOB),
 )
 async def get_job_files(parts: PartsOf, job_id: str) -> list[str]:
-    """The verified outputs, sorted as a person does."""
-    return [entry.name for entry in (await _manifest(parts, job_id)).entries()]
+    """The verified outputs, sorted as a person does. A job with subjobs has those of all its subjobs; where two of them
+    may have a file of one name, the subjob's number is behind the stem: `shot_0001 (2).png`."""
+    return [output.name for output in await _outputs(parts, job_id)]
 
 
 @router.get(
@@ -85,10 +88,10 @@ async def download_job_file(
         raise ApiError(
             400, f"{filename[:100]!r} is no plain file name; the job's file list has the names", field="filename"
         )
-    entry = (await _manifest(parts, job_id)).find(filename)
-    if entry is None:
+    output = await _output(parts, job_id, filename)
+    if output is None:
         raise ApiError(404, f"the job has no output {filename[:100]!r}; its file list has the names", field="filename")
-    return Handover(FileAnswer(parts.folders.output(job_id), entry))
+    return Handover(FileAnswer(output.folder, output.entry, name=output.name))
 
 
 @router.get(
@@ -103,11 +106,45 @@ async def download_job_file(
 )
 async def download_all_job_files(parts: PartsOf, job_id: str) -> Response:
     """All verified outputs, streamed as a zip of stored files whose length is known beforehand."""
-    entries = (await _manifest(parts, job_id)).entries()
-    if not entries:
+    outputs = await _outputs(parts, job_id)
+    if not outputs:
         raise ApiError(404, "the job has no outputs yet")
     record = await parts.jobs.record(job_id)
-    return Handover(ZipAnswer(parts.folders.output(job_id), entries, record.spec.name))
+    return Handover(ZipAnswer(outputs, record.spec.name))
+
+
+async def _outputs(parts: Parts, job_id: str) -> list[Output]:
+    """The outputs of a job, or of its subjobs: a parent renders nothing itself.
+
+    Raises:
+        JobNotFound: there is no such job.
+    """
+    manifest = await _manifest(parts, job_id)
+    if len(manifest):
+        return outputs_in(manifest.entries(), parts.folders.output(job_id))
+    children = await subjobs_of(parts.jobs, await parts.jobs.record(job_id))
+    if not children:
+        return []
+    manifests = {number: await _manifest(parts, child.id) for number, child in children.items()}
+
+    def collected() -> list[Output]:
+        marked = ambiguous([child.spec for child in children.values()])
+        return collect(
+            [
+                Share(manifests[number], parts.folders.output(child.id), number, child.id in marked)
+                for number, child in children.items()
+            ]
+        )
+
+    return await asyncio.to_thread(collected)
+
+
+async def _output(parts: Parts, job_id: str, name: str) -> Output | None:
+    manifest = await _manifest(parts, job_id)
+    if len(manifest):
+        entry = manifest.find(name)
+        return None if entry is None else Output(entry.name, parts.folders.output(job_id), entry)
+    return find_output(await _outputs(parts, job_id), name)
 
 
 async def _manifest(parts: Parts, job_id: str) -> Manifest:

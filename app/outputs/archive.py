@@ -6,7 +6,7 @@ import os
 from collections.abc import Generator, Sequence
 from pathlib import Path
 
-from app.outputs.manifest import Entry
+from app.outputs.collection import Output
 from app.outputs.names import safe_stem
 from app.outputs.reading import BLOCK, OutputGone, blocks_of, open_output
 from app.outputs.zipformat import Member, central_header, central_length, end_length, end_records, local_header
@@ -15,16 +15,16 @@ from app.outputs.zipformat import Member, central_header, central_length, end_le
 class Archive:
     """The plan of a zip archive: what stands where, and how long it is. Making it reads no file."""
 
-    def __init__(self, entries: Sequence[Entry], output: Path, folder: str) -> None:
-        """``entries`` of the folder ``output``, to be unpacked into one folder named like ``folder``."""
-        self._output = output
-        self._entries = entries
+    def __init__(self, outputs: Sequence[Output], folder: str) -> None:
+        """To be unpacked into one folder named like ``folder``."""
+        self._outputs = outputs
         self._members: list[Member] = []
         prefix = f"{safe_stem(folder, 'job')}/"
         taken: dict[str, int] = {}  # by name in one case: how many there are of it
         offset = directory = 0
-        for entry in entries:
-            name = (prefix + _unique(entry.name, taken)).encode()
+        for output in outputs:
+            name = (prefix + _unique(output.name, taken)).encode()
+            entry = output.entry
             member = Member(name, entry.size, entry.crc32, entry.mtime_ns / 1e9, offset)
             self._members.append(member)
             offset = member.end
@@ -40,14 +40,10 @@ class Archive:
             OutputGone: one is not.
             OSError: the folder cannot be read.
         """
-        try:
-            with os.scandir(self._output) as found:
-                sizes = {item.name: item.stat(follow_symlinks=False).st_size for item in found if item.is_file()}
-        except FileNotFoundError:
-            sizes = {}
-        for entry in self._entries:
-            if sizes.get(entry.name) != entry.size:
-                raise OutputGone(f"{entry.name} is not in the output folder any more, or not in its full size")
+        sizes = {folder: _sizes(folder) for folder in {output.folder for output in self._outputs}}
+        for output in self._outputs:
+            if sizes[output.folder].get(output.entry.name) != output.entry.size:
+                raise OutputGone(f"{output.name} is not in the output folder any more, or not in its full size")
 
     def blocks(self) -> Generator[bytes, None, None]:
         """The archive itself, in blocks of about :data:`~app.outputs.reading.BLOCK` bytes. For a thread.
@@ -58,12 +54,12 @@ class Archive:
         """
         small: list[bytes] = []
         size = 0
-        for entry, member in zip(self._entries, self._members, strict=True):
+        for output, member in zip(self._outputs, self._members, strict=True):
             small.append(local_header(member))
             size += len(small[-1])
-            descriptor = open_output(self._output, entry)
+            descriptor = open_output(output.folder, output.entry)
             try:
-                for block in blocks_of(descriptor, entry):
+                for block in blocks_of(descriptor, output.entry):
                     # Small pieces are gathered, large ones go as they were read.
                     if len(block) >= BLOCK // 4:
                         if small:
@@ -86,6 +82,14 @@ class Archive:
                 small, size = [], 0
         small.append(end_records(len(self._members), self._directory_offset, self._directory_length))
         yield b"".join(small)
+
+
+def _sizes(folder: Path) -> dict[str, int]:
+    try:
+        with os.scandir(folder) as found:
+            return {item.name: item.stat(follow_symlinks=False).st_size for item in found if item.is_file()}
+    except FileNotFoundError:
+        return {}
 
 
 def _unique(name: str, taken: dict[str, int]) -> str:

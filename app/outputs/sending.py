@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 from app.outputs.archive import Archive
+from app.outputs.collection import Output
 from app.outputs.kinds import media_type_of
 from app.outputs.manifest import Entry
 from app.outputs.names import safe_stem
@@ -36,15 +37,23 @@ class FileAnswer:
     """
 
     def __init__(
-        self, folder: Path, entry: Entry, *, attachment: bool = True, media_type: str | None = None, cache: str = ""
+        self,
+        folder: Path,
+        entry: Entry,
+        *,
+        name: str | None = None,
+        attachment: bool = True,
+        media_type: str | None = None,
+        cache: str = "",
     ) -> None:
-        """``entry`` of the output folder ``folder``; ``cache``: Cache-Control, if there shall be one."""
+        """``entry`` of the output folder ``folder``; ``name``: by which the client knows it, if that is another one
+        than the file's; ``cache``: Cache-Control, if there shall be one."""
         self._folder = folder
         self._entry = entry
         kind = "attachment" if attachment else "inline"
         self.headers = {
             "content-type": media_type or media_type_of(entry.name),
-            "content-disposition": disposition(entry.name, kind),
+            "content-disposition": disposition(name or entry.name, kind),
             "accept-ranges": "bytes",
             "etag": f'"{entry.sha256}"',
             "last-modified": formatdate(entry.mtime_ns // 1_000_000_000, usegmt=True),
@@ -88,10 +97,9 @@ class ZipAnswer:
         OSError: the folder cannot be read.
     """
 
-    def __init__(self, folder: Path, entries: Sequence[Entry], name: str) -> None:
-        """``entries`` of the output folder ``folder``; ``name`` of the job, for the file and the folder in it."""
-        self._folder = folder
-        self._entries = entries
+    def __init__(self, outputs: Sequence[Output], name: str) -> None:
+        """``name`` of the job, for the file and the folder in it."""
+        self._outputs = outputs
         self._name = safe_stem(name, "job")
         self.headers = {
             "content-type": "application/zip",
@@ -108,7 +116,7 @@ class ZipAnswer:
         await _send_blocks(archive.blocks(), receive, send)
 
     def _prepare(self) -> Archive:
-        archive = Archive(self._entries, self._folder, self._name)
+        archive = Archive(self._outputs, self._name)
         archive.check()
         return archive
 

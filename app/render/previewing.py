@@ -9,6 +9,8 @@ from app.jobs.events import Effect, Ended
 from app.jobs.folders import DataFolder
 from app.jobs.record import JobRecord
 from app.jobs.service import JobNotFound, JobService
+from app.jobs.subjobs import subjobs_of
+from app.outputs.kinds import is_visible
 from app.outputs.manifest import Manifest, Manifests
 from app.outputs.previews import Preview, Previews, PreviewSource
 from app.render.catalog import EngineCatalog
@@ -38,7 +40,8 @@ class JobPreviews:
         self._colours: dict[str, Mapping[str, str]] = {}
 
     async def get(self, job_id: str, size: str, *, video_ok: bool) -> Preview | None:
-        """A preview of a job as it is now; None if it has no output that could be shown.
+        """A preview of a job as it is now; None if it has no output that could be shown. A parent renders nothing itself:
+        it is shown by the newest picture of its subjobs.
 
         Args:
             size: ``small`` or ``big``.
@@ -48,7 +51,11 @@ class JobPreviews:
             JobNotFound: there is no such job.
             PreviewError: it cannot be made.
         """
-        return await self._previews.get(await self._source_of(job_id), size, video_ok=video_ok)
+        source = await self._source_of(job_id)
+        if not len(source.manifest) and (child := await self._newest_of_subjobs(job_id)) is not None:
+            # The video of one subjob would show a part of the job as if it were all of it.
+            return await self._previews.get(child, size, video_ok=False)
+        return await self._previews.get(source, size, video_ok=video_ok)
 
     async def video(self, job_id: str) -> Preview | None:
         """The preview video of a completed job, made now if need be; None if there is nothing that moves.
@@ -80,6 +87,15 @@ class JobPreviews:
             return
         for one in (job_id, *record.spec.children):
             await self._previews.forget(self._folders.previews(one))
+
+    async def _newest_of_subjobs(self, job_id: str) -> PreviewSource | None:
+        newest: tuple[int, PreviewSource] | None = None
+        for child in (await subjobs_of(self._jobs, await self._jobs.record(job_id))).values():
+            source = await self._source_of(child.id)
+            entry = source.manifest.newest(lambda entry: is_visible(entry.name))
+            if entry is not None and (newest is None or entry.mtime_ns > newest[0]):
+                newest = entry.mtime_ns, source
+        return None if newest is None else newest[1]
 
     async def _source_of(self, job_id: str) -> PreviewSource:
         record = await self._jobs.record(job_id)

@@ -122,3 +122,63 @@ async def test_a_log_is_followed_while_it_grows(shared_api: Api) -> None:
     left = shared_api.begin(f"/api/jobs/{job.id}/logs", "follow=true")
     left.leave()
     await left.ended()
+
+
+SMALL = {"width": 32, "height": 32}
+
+
+async def _parent(api: Api, *children: dict[str, object], **fields: object) -> str:
+    """The id of a completed job with these subjobs."""
+    job = await api.submit(scheduled_start=None, args=SMALL, child_jobs=list(children), **fields)
+    ended = await api.ended(job.id)
+    assert ended.status == "completed", ended.reason
+    return job.id
+
+
+async def test_a_parent_has_the_outputs_of_its_subjobs(shared_api: Api) -> None:
+    odd, even, extra = {"frames": "1-3x2"}, {"frames": "2"}, {"name": "extra", "frames": "2"}
+    parent = await _parent(shared_api, odd, even, extra, name="split", frames="1-3")
+    at = f"/api/jobs/{parent}"
+    names = (await shared_api.client.get(f"{at}/files")).json()
+    assert names == ["extra_0002.png", "split_0001.png", "split_0002.png", "split_0003.png"]
+    one = await shared_api.client.get(f"{at}/download", params={"filename": "SPLIT_0002.png"})
+    assert (one.status_code, one.content[:4]) == (200, b"\x89PNG")
+    everything = await shared_api.client.get(f"{at}/download_all")
+    assert int(everything.headers["Content-Length"]) == len(everything.content)
+    with zipfile.ZipFile(BytesIO(everything.content)) as archive:
+        assert archive.namelist() == [f"split/{name}" for name in names]
+        assert archive.read("split/split_0002.png") == one.content
+
+
+async def test_subjobs_that_render_the_same_frames_keep_their_files_apart(shared_api: Api) -> None:
+    wide = {"frames": "2-3", "args": {"width": 48}}
+    parent = await _parent(shared_api, {"frames": "1-2"}, wide, name="twice", frames="1-3")
+    at = f"/api/jobs/{parent}"
+    names = (await shared_api.client.get(f"{at}/files")).json()
+    assert sorted(names) == sorted(["twice_0001.png", "twice_0002.png", "twice_0002 (2).png", "twice_0003 (2).png"])
+    widths = {}
+    for name in names:
+        answer = await shared_api.client.get(f"{at}/download", params={"filename": name.upper()})
+        assert answer.headers["Content-Disposition"] == f'attachment; filename="{name}"'
+        widths[name] = int.from_bytes(answer.content[16:20])
+    assert (widths["twice_0002.png"], widths["twice_0002 (2).png"]) == (32, 48)
+    with zipfile.ZipFile(BytesIO((await shared_api.client.get(f"{at}/download_all")).content)) as archive:
+        assert archive.testzip() is None
+        assert [Path(name).name for name in archive.namelist()] == names
+
+
+async def test_a_parent_is_shown_by_the_newest_picture_of_its_subjobs(shared_api: Api) -> None:
+    parent = await _parent(shared_api, {"frames": "1", "name": "a"}, {"frames": "2", "name": "b"}, frames="1-2")
+    record = await shared_api.parts.jobs.record(parent)
+    folders = shared_api.parts.folders
+    newest = max(
+        record.spec.children, key=lambda child: max(path.stat().st_mtime_ns for path in folders.output(child).iterdir())
+    )
+    shown = [await shared_api.client.get(f"/api/jobs/{job}/thumbnail") for job in (parent, newest)]
+    assert [answer.status_code for answer in shown] == [200, 200]
+    assert shown[0].headers["ETag"] == shown[1].headers["ETag"]
+    assert shown[0].content == shown[1].content
+    await shared_api.client.post(f"/api/jobs/{newest}/delete", params={"confirm": True})
+    other = await shared_api.client.get(f"/api/jobs/{parent}/thumbnail")
+    assert other.status_code == 200
+    assert other.content != shown[0].content

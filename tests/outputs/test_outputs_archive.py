@@ -14,6 +14,7 @@ from pathlib import Path
 import pytest
 
 from app.outputs.archive import Archive
+from app.outputs.collection import outputs_in
 from app.outputs.manifest import Entry
 from app.outputs.reading import BLOCK, OutputGone
 from app.outputs.zipformat import Member, central_header, central_length, end_length, end_records, local_header
@@ -56,7 +57,7 @@ FILES = {
 
 
 def test_python_reads_it(tmp_path: Path, output: Path) -> None:
-    archive = Archive(make(output, FILES), output, "My job: take/2")
+    archive = Archive(outputs_in(make(output, FILES), output), "My job: take/2")
     archive.check()
     with zipfile.ZipFile(write(archive, tmp_path / "a.zip")) as read:
         assert read.testzip() is None
@@ -69,7 +70,7 @@ def test_python_reads_it(tmp_path: Path, output: Path) -> None:
 
 @pytest.mark.skipif(shutil.which("unzip") is None, reason="needs unzip")
 def test_unzip_reads_it(tmp_path: Path, output: Path) -> None:
-    path = write(Archive(make(output, FILES), output, "job"), tmp_path / "a.zip")
+    path = write(Archive(outputs_in(make(output, FILES), output), "job"), tmp_path / "a.zip")
     assert (
         "No errors detected"
         in subprocess.run(
@@ -81,25 +82,25 @@ def test_unzip_reads_it(tmp_path: Path, output: Path) -> None:
 
 
 def test_an_empty_one_is_an_archive_too(tmp_path: Path, output: Path) -> None:
-    with zipfile.ZipFile(write(Archive([], output, "job"), tmp_path / "a.zip")) as read:
+    with zipfile.ZipFile(write(Archive(outputs_in([], output), "job"), tmp_path / "a.zip")) as read:
         assert read.namelist() == []
 
 
 def test_small_files_travel_together(output: Path) -> None:
     entries = make(output, {f"{number}.txt": b"x" * 100 for number in range(500)})
-    assert len(list(Archive(entries, output, "job").blocks())) == 1
+    assert len(list(Archive(outputs_in(entries, output), "job").blocks())) == 1
 
 
 def test_no_block_is_large(output: Path) -> None:
     entries = make(output, {f"{number}.bin": bytes(BLOCK // 5) for number in range(30)} | {"big": bytes(3 * BLOCK)})
-    assert max(len(block) for block in Archive(entries, output, "job").blocks()) <= BLOCK
+    assert max(len(block) for block in Archive(outputs_in(entries, output), "job").blocks()) <= BLOCK
 
 
 def test_names_that_differ_in_case_alone_do_not_meet(tmp_path: Path, output: Path) -> None:
     entries = make(
         output, {"A.png": b"1", "a.png": b"2", "a.PNG": b"3", "a (2).png": b"4", "noext": b"5", "NOEXT": b"6"}
     )
-    with zipfile.ZipFile(write(Archive(entries, output, "job"), tmp_path / "a.zip")) as read:
+    with zipfile.ZipFile(write(Archive(outputs_in(entries, output), "job"), tmp_path / "a.zip")) as read:
         names = read.namelist()
         assert len({name.casefold() for name in names}) == len(entries)
         assert sorted(read.read(name) for name in names) == [b"1", b"2", b"3", b"4", b"5", b"6"]
@@ -110,7 +111,7 @@ def test_names_that_differ_in_case_alone_do_not_meet(tmp_path: Path, output: Pat
 def test_more_members_than_the_old_format_holds(tmp_path: Path, output: Path, many: int) -> None:
     entries = make(output, {"0": b"x", "1": b"x", "2": b"x"})
     entries = [entries[number % 3] for number in range(many)]
-    path = write(Archive(entries, output, "job"), tmp_path / "a.zip")
+    path = write(Archive(outputs_in(entries, output), "job"), tmp_path / "a.zip")
     with zipfile.ZipFile(path) as read:
         assert len(read.infolist()) == many
         assert read.read(read.infolist()[-1]) == b"x"
@@ -147,7 +148,7 @@ def test_files_and_places_beyond_four_gigabytes(tmp_path: Path, output: Path) ->
         crc = zlib.crc32(zeros[: min(len(zeros), big - start)], crc)
     os.utime(output / "b.bin", ns=(MTIME_NS, MTIME_NS))
     entries[1] = replace(entries[1], size=big, crc32=crc)
-    archive = Archive(entries, output, "job")
+    archive = Archive(outputs_in(entries, output), "job")
     path = tmp_path / "a.zip"
     with path.open("wb") as file:
         for block in archive.blocks():
@@ -169,18 +170,18 @@ def test_a_file_that_is_gone_or_shorter_is_noticed_before(output: Path) -> None:
     entries = make(output, FILES)
     (output / "more.bin").unlink()
     with pytest.raises(OutputGone, match=r"more\.bin"):
-        Archive(entries, output, "job").check()
+        Archive(outputs_in(entries, output), "job").check()
     (output / "more.bin").write_bytes(b"short")
     with pytest.raises(OutputGone, match=r"more\.bin"):
-        Archive(entries, output, "job").check()
+        Archive(outputs_in(entries, output), "job").check()
     with pytest.raises(OutputGone):
-        Archive(entries, output / "nowhere", "job").check()
+        Archive(outputs_in(entries, output / "nowhere"), "job").check()
 
 
 @pytest.mark.parametrize("change", ["gone", "shorter", "link", "other content"])
 def test_a_file_that_changes_meanwhile_ends_it(output: Path, tmp_path: Path, change: str) -> None:
     entries = make(output, FILES)
-    blocks = Archive(entries, output, "job").blocks()
+    blocks = Archive(outputs_in(entries, output), "job").blocks()
     next(blocks)
     victim = output / "more.bin"
     data = victim.read_bytes()
@@ -199,5 +200,5 @@ def test_a_file_that_changes_meanwhile_ends_it(output: Path, tmp_path: Path, cha
 def test_the_same_content_with_another_time_is_still_the_file(output: Path, tmp_path: Path) -> None:
     entries = make(output, FILES)
     os.utime(output / "more.bin")
-    with zipfile.ZipFile(write(Archive(entries, output, "job"), tmp_path / "a.zip")) as read:
+    with zipfile.ZipFile(write(Archive(outputs_in(entries, output), "job"), tmp_path / "a.zip")) as read:
         assert read.testzip() is None

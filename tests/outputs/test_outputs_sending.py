@@ -18,6 +18,7 @@ import httpx
 import pytest
 import uvicorn
 
+from app.outputs.collection import outputs_in
 from app.outputs.manifest import Entry
 from app.outputs.ranges import Unsatisfiable, asked_range
 from app.outputs.reading import BLOCK, OutputGone
@@ -66,7 +67,7 @@ async def test_an_empty_file(tmp_path: Path) -> None:
 
 
 async def test_head_says_everything_but_the_content(tmp_path: Path, entry: Entry) -> None:
-    for made in (FileAnswer(tmp_path, entry), ZipAnswer(tmp_path, [entry], "job")):
+    for made in (FileAnswer(tmp_path, entry), ZipAnswer(outputs_in([entry], tmp_path), "job")):
         full, head = await ask(made), await ask(made, "HEAD")
         assert head.status_code == 200
         assert head.content == b""
@@ -167,7 +168,7 @@ async def test_what_is_not_there_any_more_is_told_before_anything_is_sent(
     async def receive() -> dict[str, object]:
         return {"type": "http.request"}
 
-    for made in (FileAnswer(tmp_path, entry), ZipAnswer(tmp_path, [entry], "job")):
+    for made in (FileAnswer(tmp_path, entry), ZipAnswer(outputs_in([entry], tmp_path), "job")):
         with pytest.raises(OutputGone, match=r"shot\.png"):
             await made({"type": "http", "method": "GET", "headers": []}, receive, send)
     assert sent == []
@@ -175,7 +176,7 @@ async def test_what_is_not_there_any_more_is_told_before_anything_is_sent(
 
 async def test_everything_as_a_zip(tmp_path: Path, entry: Entry) -> None:
     other = keep(tmp_path, "grün.txt", b"hello")
-    answer = await ask(ZipAnswer(tmp_path, [entry, other], "Mein Büro/1"))
+    answer = await ask(ZipAnswer(outputs_in([entry, other], tmp_path), "Mein Büro/1"))
     assert answer.headers["content-type"] == "application/zip"
     assert answer.headers["content-length"] == str(len(answer.content))
     assert answer.headers["content-disposition"].endswith("filename*=UTF-8''Mein%20B%C3%BCro_1.zip")
@@ -215,7 +216,7 @@ async def test_nothing_stays_open_when_the_client_goes_away(tmp_path: Path) -> N
     with path.open("wb") as file:
         file.truncate(8 << 30)  # a hole: reading all of it would take long
     entry = Entry("big.bin", 8 << 30, "0" * 64, 0, None, None, None, path.stat().st_mtime_ns, "a")
-    for app in (FileAnswer(tmp_path, entry), ZipAnswer(tmp_path, [entry], "job")):
+    for app in (FileAnswer(tmp_path, entry), ZipAnswer(outputs_in([entry], tmp_path), "job")):
         async with served(app) as port:
             reader, writer = await asyncio.open_connection("127.0.0.1", port)
             writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
