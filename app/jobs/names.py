@@ -101,6 +101,32 @@ def collision_key(parts: tuple[str, ...]) -> str:
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", "/".join(parts)).casefold())
 
 
+class MemberNames:
+    """The names of one archive so far, so that none of them can take the place of another or lie below a file."""
+
+    def __init__(self) -> None:
+        self._kinds: dict[str, bool] = {}  # collision key: whether it is a folder
+
+    def add(self, parts: tuple[str, ...], *, folder: bool, shown: str) -> None:
+        """Note one more; a folder may come again. Whatever is no folder (a file, a link) has nothing below it.
+
+        Args:
+            parts: as :func:`member_parts` returns them.
+            folder: whether it is a folder.
+            shown: the name as errors call it.
+
+        Raises:
+            BadName: it cannot be unpacked beside the others.
+        """
+        for depth in range(1, len(parts)):
+            if not self._kinds.setdefault(collision_key(parts[:depth]), True):
+                raise BadName(f"{shown} lies below a file")
+        key = collision_key(parts)
+        if (key in self._kinds and not folder) or self._kinds.get(key) is False:
+            raise BadName(f"{shown} is in it twice (upper and lower case count as one)")
+        self._kinds[key] = folder
+
+
 def has_control_characters(text: str) -> bool:
     """Whether there is a character in it that no display name should have."""
     return not text.isprintable() and any(_is_control(character) for character in text)

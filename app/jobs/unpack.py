@@ -21,8 +21,9 @@ from typing import Final
 
 from app.jobs.durable import begin_writing, settle_tree
 from app.jobs.errors import NoSpace, RequestError, TooLarge
-from app.jobs.names import BadName, collision_key, member_parts
+from app.jobs.names import BadName, MemberNames, member_parts
 from app.jobs.sink import check_space
+from app.jobs.zip_directory import ENTRY_BYTES, directory_size
 
 PIECE: Final = 1 << 20
 """How much is unpacked at a time, in bytes."""
@@ -30,8 +31,6 @@ MAX_RATIO: Final = 200
 """How much larger than the archive its content may be, beyond :data:`RATIO_FREE`."""
 RATIO_FREE: Final = 100 << 20
 """Up to here nobody asks how well it was packed, in bytes."""
-ENTRY_BYTES: Final = 246
-"""The most bytes that one entry may take on average in the archive's directory: 46, a name and its extra fields."""
 SPACE_EVERY: Final = 64 << 20
 """How often the free space is looked at, in bytes written."""
 
@@ -39,7 +38,7 @@ _ENCRYPTED: Final = 0x1 | 0x40
 _JUNK_FOLDERS: Final = frozenset({"__MACOSX"})
 _JUNK_FILES: Final = frozenset({".DS_Store", "Thumbs.db", "desktop.ini"})
 _METHODS: Final = frozenset({zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED, zipfile.ZIP_BZIP2, zipfile.ZIP_LZMA})
-_DAMAGED: Final = (
+DAMAGED: Final = (
     zipfile.BadZipFile,
     zlib.error,
     LZMAError,
@@ -50,9 +49,6 @@ _DAMAGED: Final = (
     RuntimeError,
 )
 """What zipfile and its decompressors raise for damaged archives."""
-_END: Final = struct.Struct("<4s4H2LH")
-_END64_LOCATOR: Final = struct.Struct("<4sLQL")
-_END64: Final = struct.Struct("<4sQ2H2L4Q")
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,7 +95,7 @@ def unpack(archive: Path, target: Path, limits: UnpackLimits, stop: threading.Ev
         raise
     except NotImplementedError as error:
         raise RequestError(f"the archive is packed in a way that is not read here: {error}", "file") from error
-    except _DAMAGED as error:
+    except DAMAGED as error:
         raise RequestError(f"the archive is damaged or no zip: {error}", "file") from error
     except OSError as error:
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
@@ -112,24 +108,7 @@ def unpack(archive: Path, target: Path, limits: UnpackLimits, stop: threading.Ev
 
 def _check_directory(archive: Path, limits: UnpackLimits) -> None:
     """Refuse a directory that is too long before zipfile reads it into memory as a whole."""
-    with archive.open("rb") as file:
-        size = file.seek(0, os.SEEK_END)
-        tail_at = max(0, size - _END.size - 0xFFFF - _END64_LOCATOR.size)
-        file.seek(tail_at)
-        tail = file.read()
-        at = tail.rfind(b"PK\5\6")
-        if at < 0 or len(tail) - at < _END.size:
-            raise RequestError("the archive is damaged or no zip: it has no directory at its end", "file")
-        _, _, _, _, count, length, _, _ = _END.unpack_from(tail, at)
-        locator_at = at - _END64_LOCATOR.size
-        if locator_at >= 0 and tail[locator_at : locator_at + 4] == b"PK\6\7":
-            # zipfile reads the record right before the locator; one that says it is elsewhere would fool this check.
-            record_at = tail_at + locator_at - _END64.size
-            if _END64_LOCATOR.unpack_from(tail, locator_at)[2] != record_at:
-                raise RequestError("the archive is damaged: its large directory is not where it says", "file")
-            file.seek(record_at)
-            fields = _END64.unpack(file.read(_END64.size))
-            count, length = fields[7], fields[8]
+    count, length = directory_size(archive)
     if count > limits.files:
         raise TooLarge(
             f"the archive has {count} entries; at most {limits.files} are allowed (max_archive_files)", "file"
@@ -145,7 +124,7 @@ def _checked(entries: list[zipfile.ZipInfo], limits: UnpackLimits) -> list[_Memb
             f"the archive has {len(entries)} entries; at most {limits.files} are allowed (max_archive_files)", "file"
         )
     members: list[_Member] = []
-    kinds: dict[str, bool] = {}  # collision key: whether it is a folder
+    names = MemberNames()
     for info in entries:
         shown = repr(info.orig_filename[:100])
         try:
@@ -172,7 +151,10 @@ def _checked(entries: list[zipfile.ZipInfo], limits: UnpackLimits) -> list[_Memb
                 f"the archive is refused: {shown} is packed by method {info.compress_type}, which is not read here",
                 "file",
             )
-        _note_kind(kinds, parts, is_folder, shown)
+        try:
+            names.add(parts, folder=is_folder, shown=shown)
+        except BadName as error:
+            raise RequestError(f"the archive is refused: {error}", "file") from error
         if not is_folder and not _is_junk(parts):
             members.append(_Member(info, parts))
     if not members:
@@ -181,18 +163,6 @@ def _checked(entries: list[zipfile.ZipInfo], limits: UnpackLimits) -> list[_Memb
     if declared > limits.total:
         raise _too_much(limits)
     return members
-
-
-def _note_kind(kinds: dict[str, bool], parts: tuple[str, ...], is_folder: bool, shown: str) -> None:
-    for depth in range(1, len(parts)):
-        if not kinds.setdefault(collision_key(parts[:depth]), True):
-            raise RequestError(f"the archive is refused: {shown} lies below a file", "file")
-    key = collision_key(parts)
-    if (key in kinds and not is_folder) or kinds.get(key) is False:
-        raise RequestError(
-            f"the archive is refused: {shown} is in it twice (upper and lower case count as one)", "file"
-        )
-    kinds[key] = is_folder
 
 
 def _is_junk(parts: tuple[str, ...]) -> bool:
