@@ -119,9 +119,10 @@ class Application:
             delivery = Delivery(folders, workers, manifests)
             await end_survivors(store, jobs)
             await reconcile(unfinished, jobs, delivery, folders)
+            job_previews = JobPreviews(previews, jobs, catalog, folders, manifests)
+            stack.push_async_callback(job_previews.close)
             supervisor = Supervisor(settings, jobs, catalog, folders, delivery, store.store_id)
             stack.push_async_callback(supervisor.close)
-            job_previews = JobPreviews(previews, jobs, catalog, folders, manifests)
             supervisor.on_frames = job_previews.on_frames
             jobs.on_effect(job_previews.on_effect)
             installs = Installs(folders, store, catalog, Offers(()), Prover(workers).prove)

@@ -5,7 +5,8 @@ ourselves, never from text that came from outside.
 
     <data>/zordon.db  token  lock  address  settings.yaml
     <data>/projects/<project>/…            what was uploaded; shared by the jobs of one request
-    <data>/jobs/<job>/log.txt  manifest.jsonl  output/  attempts/<attempt>/  sessions/<session>/  previews/
+    <data>/jobs/<job>/log.txt  manifest.jsonl  colours.json  output/  previews/
+                       attempts/<attempt>/  sessions/<session>/
     <data>/engines/<engine>/<version>/     managed engine versions
     <data>/fetching/<engine>/<version>/    those that are on their way
     <data>/uploads/  trash/                emptied at every start
@@ -65,6 +66,10 @@ class DataFolder:
     def previews(self, job_id: str) -> Path:
         """The cached previews of a job."""
         return self.jobs / job_id / "previews"
+
+    def colours(self, job_id: str) -> Path:
+        """The colours of a job's pictures as its engine said them."""
+        return self.jobs / job_id / "colours.json"
 
     def attempt(self, job_id: str, attempt: str) -> Path:
         """Where the engine writes during an attempt."""

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Coroutine, Mapping
+
+import structlog
 
 from app.jobs.events import Effect, Ended
 from app.jobs.folders import DataFolder
 from app.jobs.record import JobRecord
 from app.jobs.service import JobNotFound, JobService
 from app.jobs.subjobs import subjobs_of
+from app.outputs.colours import read_colours, write_colours
 from app.outputs.kinds import is_visible
 from app.outputs.manifest import Manifest, Manifests
 from app.outputs.previews import Preview, Previews, PreviewSource
@@ -17,7 +20,9 @@ from app.render.catalog import EngineCatalog
 from client.models import JobStatus
 from engines.contract import EngineVersion
 
-_KEPT_COLOURS = 1000
+log = structlog.get_logger(__name__)
+
+_REMEMBERED = 1000
 
 
 class JobPreviews:
@@ -36,12 +41,15 @@ class JobPreviews:
         self._catalog = catalog
         self._folders = folders
         self._manifests = manifests
-        # What the engine itself said of its colours where the plan said something else.
-        self._colours: dict[str, Mapping[str, str]] = {}
+        # What the engine itself said of its colours; None: nothing but what the plan says.
+        self._colours: dict[str, Mapping[str, str] | None] = {}
+        self._writing = asyncio.Lock()
+        self._tasks: set[asyncio.Task[None]] = set()
 
     async def get(self, job_id: str, size: str, *, video_ok: bool) -> Preview | None:
-        """A preview of a job as it is now; None if it has no output that could be shown. A parent renders nothing itself:
-        it is shown by the newest picture of its subjobs.
+        """A preview of a job as it is now; None if it has no output that could be shown.
+
+        A parent renders nothing itself: it is shown by the newest picture of its subjobs.
 
         Args:
             size: ``small`` or ``big``.
@@ -68,16 +76,20 @@ class JobPreviews:
 
     def on_frames(self, record: JobRecord, version: EngineVersion, colour: Mapping[str, str]) -> None:
         """A job has new outputs: renew its previews soon."""
-        if colour and dict(colour) != dict(record.spec.colour):
-            self._colours[record.id] = colour
-            if len(self._colours) > _KEPT_COLOURS:
-                del self._colours[next(iter(self._colours))]
+        if colour and colour != self._colours.get(record.id):
+            self._remember(record.id, dict(colour))
+            self._start(self._keep(record, dict(colour)))
         self._notice(record)
 
     def on_effect(self, record: JobRecord, effect: Effect) -> None:
         """A job has ended well: make its video."""
         if isinstance(effect, Ended) and effect.status is JobStatus.COMPLETED:
             self._notice(record)
+
+    async def close(self) -> None:
+        """Wait until what engines said of their colours is written down. Comes before the previews are closed."""
+        while self._tasks:
+            await asyncio.wait(self._tasks)
 
     async def forget(self, job_id: str) -> None:
         """The job is being deleted. Raises nothing, also if there is none."""
@@ -103,12 +115,57 @@ class JobPreviews:
         manifest = self._manifests.at_hand(path)
         if manifest is None:
             manifest = await asyncio.to_thread(self._manifests.at, path)
+        await self._recall(job_id)
         return self._source(record, manifest)
 
     def _notice(self, record: JobRecord) -> None:
+        if record.id not in self._colours:
+            self._start(self._notice_later(record))
+            return
         manifest = self._manifests.at_hand(self._folders.manifest(record.id))
         if manifest is not None:
             self._previews.notice(self._source(record, manifest))
+
+    async def _notice_later(self, record: JobRecord) -> None:
+        await self._recall(record.id)
+        self._notice(record)
+
+    # --- colours -------------------------------------------------------------------------------------------------
+
+    async def _recall(self, job_id: str) -> None:
+        """Have at hand what the engine of a job said of its colours, perhaps to a service that ran before this one."""
+        if job_id in self._colours:
+            return
+        try:
+            said = await asyncio.to_thread(read_colours, self._folders.colours(job_id))
+        except OSError as error:
+            log.warning("the colours of a job cannot be read", job=job_id, reason=str(error))
+            said = None
+        if job_id not in self._colours:  # the engine itself may have spoken meanwhile
+            self._remember(job_id, said)
+
+    def _remember(self, job_id: str, colour: Mapping[str, str] | None) -> None:
+        self._colours[job_id] = colour
+        if len(self._colours) > _REMEMBERED:
+            del self._colours[next(iter(self._colours))]
+
+    async def _keep(self, record: JobRecord, colour: Mapping[str, str]) -> None:
+        path = self._folders.colours(record.id)
+        try:
+            async with self._writing:  # in the order in which they were said
+                if colour == dict(record.spec.colour):
+                    await asyncio.to_thread(path.unlink, missing_ok=True)
+                else:
+                    await asyncio.to_thread(write_colours, path, colour)
+        except FileNotFoundError:
+            return  # the job was deleted
+        except OSError as error:
+            log.warning("the colours of a job cannot be kept", job=record.id, reason=str(error))
+
+    def _start(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
 
     def _source(self, record: JobRecord, manifest: Manifest) -> PreviewSource:
         spec = record.spec
@@ -120,6 +177,6 @@ class JobPreviews:
             folder=self._folders.previews(spec.id),
             complete=record.status is JobStatus.COMPLETED,
             fps=spec.fps,
-            colour=self._colours.get(spec.id, spec.colour),
+            colour=self._colours.get(spec.id) or spec.colour,
             colour_config=engine.colour_config(version) if engine is not None and version is not None else None,
         )
