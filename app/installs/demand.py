@@ -76,7 +76,9 @@ class Demand:
             if effect.fetch:
                 self._due.setdefault((effect.engine, effect.version), time.monotonic())
             elif self._settings.auto_install:
-                self._due.setdefault((effect.engine, ""), time.monotonic() + LOOK_SECONDS)
+                # At once: a job whose copy has gone waits, and nobody was asked for another. What was asked a moment ago
+                # is remembered.
+                self._due.setdefault((effect.engine, ""), time.monotonic())
             self._wake.set()
 
     async def _run(self) -> None:
