@@ -76,8 +76,7 @@ class Demand:
             if effect.fetch:
                 self._due.setdefault((effect.engine, effect.version), time.monotonic())
             elif self._settings.auto_install:
-                # At once: a job whose copy has gone waits, and nobody was asked for another. What was asked a moment ago
-                # is remembered.
+                # At once: when a job's copy has gone, nobody was asked for another yet. What was is remembered.
                 self._due.setdefault((effect.engine, ""), time.monotonic())
             self._wake.set()
 
