@@ -1,41 +1,17 @@
 """What was uploaded survives a power cut from the moment in which its job is answered.
 
-Syncing costs what is not on the disk yet. So the system is told to begin writing while an upload still streams in,
-where there is a way to say so (Linux: ``sync_file_range(2)``, which promises nothing); the sync at the end, which does
-promise, finds little left to do.
+One sync when everything is written. Having the system write while an upload still streams in (``sync_file_range(2)``
+after every buffer) was tried: the upload of 2 GB fell to 0.60 of a raw PUT, against 0.92 with one sync at the end.
 """
 
 from __future__ import annotations
 
 import os
-import sys
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from pathlib import Path
 
 from app.outputs.files import sync_folder
-
-_WRITE = 2  # SYNC_FILE_RANGE_WRITE
-
-
-def _begin() -> Callable[[int, int, int], None]:
-    """``sync_file_range`` of the C library, or nothing at all."""
-    if sys.platform == "linux":
-        import ctypes
-
-        found = getattr(ctypes.CDLL(None), "sync_file_range", None)
-        if found is not None:
-            found.argtypes = (ctypes.c_int, ctypes.c_int64, ctypes.c_int64, ctypes.c_uint)
-
-            def begin(descriptor: int, start: int, count: int) -> None:
-                found(descriptor, start, count, _WRITE)  # a refusal costs time at the end, nothing else
-
-            return begin
-    return lambda descriptor, start, count: None
-
-
-begin_writing = _begin()
-"""Have the bytes of an open file from ``start`` on written to the disk soon; ``count`` 0: to its end. For a thread."""
 
 
 def settle_file(path: Path, folder: Path) -> None:

@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Final
 
 from app.jobs.buffers import Buffer
-from app.jobs.durable import begin_writing
 from app.jobs.errors import NoSpace, RequestError, TooLarge
 from app.jobs.names import BadName, upload_name
 
@@ -70,7 +69,6 @@ class FileSink:
         self._hash = hashlib.sha256()
         self._descriptor = -1
         self._size = 0
-        self._on_file = 0  # bytes that were written
         self._buffers: list[Buffer] = []  # all of them, to be closed
         self._buffer: Buffer | None = None  # the one being filled
         self._filled = 0
@@ -168,8 +166,6 @@ class FileSink:
                 self._descriptor = os.open(self._folder / "upload", flags, 0o600)
             self._hash.update(buffer.view[:count])
             buffer.write(self._descriptor, count)
-            begin_writing(self._descriptor, self._on_file, count)
-            self._on_file += count
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise NoSpace(f"the disk of the data folder is full: {error.strerror}", "file") from error

@@ -19,7 +19,7 @@ from lzma import LZMAError
 from pathlib import Path
 from typing import Final
 
-from app.jobs.durable import begin_writing, settle_tree
+from app.jobs.durable import settle_tree
 from app.jobs.errors import NoSpace, RequestError, TooLarge
 from app.jobs.names import BadName, MemberNames, member_parts
 from app.jobs.sink import check_space
@@ -202,7 +202,6 @@ def _write_all(
                 view = memoryview(piece)
                 while view:
                     view = view[file.write(view) :]
-            begin_writing(file.fileno(), 0, 0)
 
 
 def _too_much(limits: UnpackLimits) -> TooLarge:

@@ -7,8 +7,7 @@ SHA-256 with the CPU's own instructions makes 1,390. Searching for the boundary 
 nothing worth having and misread a part that follows the file. streaming-form-data was also left because it passes over
 parts that nobody registered and bodies that end too early, both of which are refused here.
 
-The disk is kept writing while the body streams in, and the project is synced before its job is answered
-(:mod:`app.jobs.durable`): what was answered is never lost.
+The project is synced before its job is answered (:mod:`app.jobs.durable`): what was answered is never lost.
 """
 
 from __future__ import annotations
