@@ -20,13 +20,15 @@ class Request:
 
 @dataclass
 class Reply:
-    """What is sent back. ``cut``: the connection is closed after so many bytes of the body."""
+    """What is sent back. ``cut``: the connection is closed after so many bytes of the body; with ``hold`` it stays open
+    without a word until the client closes it."""
 
     body: bytes = b""
     status: str = "200 OK"
     headers: dict[str, str] = field(default_factory=dict)
     cut: int | None = None
     length: bool = True
+    hold: bool = False
 
     def encoded(self) -> bytes:
         """Head and body as bytes."""
@@ -60,6 +62,8 @@ class ScriptedServer:
             if reply is not None:
                 writer.write(reply.encoded())
                 await writer.drain()
+                if reply.hold:
+                    await reader.read()
         finally:
             writer.close()
 
