@@ -7,6 +7,7 @@ The file is ``settings.yaml`` in the data folder; the environment variable of ``
 from __future__ import annotations
 
 import os
+import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,8 +18,12 @@ from pydantic import Field, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 from pydantic_settings import SettingsError as SourceError
 
+from engines.choosing import MAX_VERSION, is_version
+
 GIB = 1 << 30
 MIB = 1 << 20
+
+_MODULE = re.compile(r"[^\W\d]\w*(\.[^\W\d]\w*)*\Z")
 
 
 class SettingsError(ValueError):
@@ -59,6 +64,18 @@ class Settings(BaseSettings):
     engine_paths: dict[str, list[Path]] = Field(
         default_factory=dict, description="Further copies of an engine: executables or folders, by engine."
     )
+    custom_engines: dict[str, dict[str, Path]] = Field(
+        default_factory=dict,
+        description="Builds with names of their own, by engine and name: executables or folders.",
+    )
+    engine_addons: dict[str, list[str]] = Field(
+        default_factory=dict,
+        description="Add-ons that every session has, by engine: names of modules, or paths (.zip, .py, a folder).",
+    )
+    engine_startup_scripts: dict[str, list[Path]] = Field(
+        default_factory=dict,
+        description="Scripts that every session runs before its first frame, by engine.",
+    )
     auto_install: bool = Field(
         True, description="Fetch the engine version that a job needs, if it is not installed and some source offers it."
     )
@@ -98,6 +115,33 @@ class Settings(BaseSettings):
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
 
+    @field_validator("custom_engines")
+    @classmethod
+    def _custom_builds(cls, value: dict[str, dict[str, Path]]) -> dict[str, dict[str, Path]]:
+        for builds in value.values():
+            for name in builds:
+                if not is_version(name):
+                    raise ValueError(
+                        f"{name[:60]!r} cannot be the name of a build: it has 1 to {MAX_VERSION} letters, digits "
+                        "and characters . + _ -, and no .. in it, because it could be a part of a path otherwise"
+                    )
+                if not name[0].isalpha():
+                    raise ValueError(
+                        f"{name!r} cannot be the name of a build: it begins with a letter, so that nobody "
+                        "takes it for a version, such as studio-4.5-patched"
+                    )
+        return {engine: {name: _whole(path) for name, path in builds.items()} for engine, builds in value.items()}
+
+    @field_validator("engine_addons")
+    @classmethod
+    def _addons(cls, value: dict[str, list[str]]) -> dict[str, list[str]]:
+        return {engine: [_addon(one) for one in addons] for engine, addons in value.items()}
+
+    @field_validator("engine_startup_scripts")
+    @classmethod
+    def _scripts(cls, value: dict[str, list[Path]]) -> dict[str, list[Path]]:
+        return {engine: [_whole(path) for path in scripts] for engine, scripts in value.items()}
+
     @property
     def bind_host(self) -> str:
         """The address that the service really listens on."""
@@ -116,6 +160,34 @@ class Settings(BaseSettings):
         flags = init_settings()
         folder = flags.get("data_dir") or os.environ.get("ZORDON_DATA_DIR") or default_data_dir()
         return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, Path(folder) / "settings.yaml")
+
+
+def _whole(path: Path) -> Path:
+    """An absolute path; ``~`` is the user's home.
+
+    Raises:
+        ValueError: it depends on where the service was started.
+    """
+    whole = path.expanduser()
+    if not whole.is_absolute():
+        raise ValueError(f"{str(path)!r} must be an absolute path")
+    return whole
+
+
+def _addon(text: str) -> str:
+    """An add-on: the name of a module as it is, a path made absolute.
+
+    Raises:
+        ValueError: it is neither.
+    """
+    if Path(text).expanduser().is_absolute():
+        return str(_whole(Path(text)))
+    if not _MODULE.match(text) or text.endswith((".py", ".zip")):
+        raise ValueError(
+            f"{text[:200]!r} must be the name of a module, such as io_scene_obj, or the absolute path of a .zip, "
+            "a .py or a folder"
+        )
+    return text
 
 
 def load_settings(**flags: object) -> Settings:

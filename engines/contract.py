@@ -28,6 +28,7 @@ from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict, JsonValue
 
+from engines.forms import form_schema
 from engines.frames import FrameSet
 from engines.installs.release import Release
 
@@ -60,6 +61,7 @@ class InstallKind(StrEnum):
     SYSTEM = "system"  # found on PATH or in a usual place; never touched
     MANAGED = "managed"  # under the data folder; ours to install and delete
     EMBEDDED = "embedded"  # comes with a Python dependency of the service
+    CUSTOM = "custom"  # a build that the settings give a name of its own; never touched
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,12 +79,18 @@ class EngineVersion:
     """One installed copy of an engine."""
 
     engine: str
-    version: str  # "3.4.1"
+    version: str  # "3.4.1"; of a custom build its name, which begins with a letter
     path: Path
     kind: InstallKind
     system_os: str  # "linux", "macos", "windows"
     cpu: str  # "x64", "arm64"
     flavour: str = ""
+    base: str = ""  # of a custom build: the version that the copy says it is
+
+    @property
+    def number(self) -> str:
+        """The version that the copy really is, whatever it is called here: what it can do depends on this one."""
+        return self.base or self.version
 
 
 # --- projects ------------------------------------------------------------------------------------------------------
@@ -206,6 +214,8 @@ class SessionRequest:
     name: str  # safe stem for output names, e.g. "shot_010"
     threads: int | None = None  # how many the process may use; None: all
     raw_arguments: tuple[str, ...] = ()  # only where the operator allows them
+    addons: tuple[str, ...] = ()  # of the settings: names of modules, or absolute paths; only if Engine.takes_addons
+    startup_scripts: tuple[Path, ...] = ()  # of the settings: run once, before the first frame; as for addons
 
 
 @dataclass(frozen=True, slots=True)
@@ -374,6 +384,8 @@ class Engine(ABC):
     needs_project: ClassVar[bool] = True
     default_slots: ClassVar[int] = 1
     """How many sessions of it one machine runs at a time unless the settings say otherwise."""
+    takes_addons: ClassVar[bool] = False
+    """Whether its sessions use ``addons`` and ``startup_scripts``; if not, settings that name some are refused."""
 
     # installed copies
 
@@ -470,12 +482,24 @@ class Engine(ABC):
         """A render of a second or two into ``folder``, which exists; None if there is nothing to prove."""
         return None
 
-    def info_argv(self, version: EngineVersion) -> tuple[str, ...]:
-        """The command that prints what :meth:`parse_info` reads (devices, encoders); ``()`` if there is none."""
+    def options_schema(
+        self, version: str | None = None, facts: Mapping[str, JsonValue] | None = None
+    ) -> dict[str, JsonValue]:
+        """The JSON Schema of the typed options, for a form: see :mod:`engines.forms`. Pure and quick.
+
+        Args:
+            version: what this version does not have is left out (the real one, see :attr:`EngineVersion.number`).
+                None: everything that a job may say, whichever version renders it.
+            facts: what :meth:`parse_info` said of the copy; what that build lacks is left out as well.
+        """
+        return form_schema(self.options_model)
+
+    def info_commands(self, version: EngineVersion) -> Sequence[tuple[str, ...]]:
+        """The commands that print what :meth:`parse_info` reads (devices, encoders); none if there is nothing."""
         return ()
 
     def parse_info(self, printed: str) -> Mapping[str, JsonValue]:
-        """System info of a copy, as JSON."""
+        """System info of a copy, as JSON, from what the commands printed, one after the other."""
         return {}
 
     def colour_config(self, version: EngineVersion) -> Path | None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import Annotated, Literal
 
 import psutil
@@ -12,8 +13,9 @@ from app.api.errors import ApiError
 from app.api.openapi import failures, text
 from app.api.parts import Parts, PartsOf
 from app.render.probe import ProbeError
-from client.models import EngineArgs, EngineAvailability, EngineDetail, EngineVersionInfo
-from engines.contract import EngineVersion
+from client.models import EngineArgs, EngineAvailability, EngineDetail, EngineVersionInfo, UnusableEngine
+from engines.choosing import fits, listed
+from engines.contract import Engine, EngineVersion
 
 router = APIRouter(prefix="/api/engines", tags=["engines"])
 
@@ -82,7 +84,7 @@ async def get_engine_availability(parts: PartsOf, engine_name: str) -> EngineAva
         available=bool(versions) and slots > 0,
         reason=reason,
         cpu_count=psutil.cpu_count() or 1,
-        versions=[_info(version) for version in versions],
+        versions=[await _info(parts, version) for version in versions],
         hostname=parts.settings.name,
     )
 
@@ -91,12 +93,21 @@ async def get_engine_availability(parts: PartsOf, engine_name: str) -> EngineAva
     "/{engine_name}/args",
     operation_id="get_engine_args",
     summary="The options of an engine",
-    responses=failures(s404=NO_ENGINE),
+    responses=failures(s404="There is no such engine or version.", s503="The version does not start."),
 )
-async def get_engine_args(parts: PartsOf, engine_name: str) -> EngineArgs:
-    """The JSON Schema of what `args` of a job may hold."""
+async def get_engine_args(
+    parts: PartsOf,
+    engine_name: str,
+    version: Annotated[
+        str | None,
+        Query(description="An installed version, or its beginning; what it does not have is left out of the schema."),
+    ] = None,
+) -> EngineArgs:
+    """The JSON Schema of what `args` of a job may hold, grouped for a form."""
     engine = parts.catalog.engine(engine_name)
-    return EngineArgs(engine=engine.name, schema_=engine.options_model.model_json_schema())
+    if version is not None:
+        return await _options_of(parts, engine, version)
+    return EngineArgs(engine=engine.name, schema_=engine.options_schema())
 
 
 @router.get(
@@ -123,14 +134,20 @@ async def _detail(parts: Parts, name: str, response_type: str) -> EngineDetail:
     detail = EngineDetail(
         name=engine.name,
         title=engine.title,
-        versions=[_info(version) for version in versions],
+        versions=[await _info(parts, version) for version in versions],
         is_available=bool(versions),
         reason="" if versions else _not_installed(name),
+        unusable=[
+            UnusableEngine(
+                engine=copy.engine, path=str(copy.path), type=copy.kind.value, name=copy.name, reason=copy.reason
+            )
+            for copy in parts.catalog.unusable(name)
+        ],
     )
     if response_type == "full":
         detail.supported_extensions = list(engine.extensions)
         detail.supported_export_formats = list(engine.output_formats)
-        detail.options = engine.options_model.model_json_schema()
+        detail.options = engine.options_schema()
         detail.system_info = {}
         if versions:
             try:
@@ -140,7 +157,8 @@ async def _detail(parts: Parts, name: str, response_type: str) -> EngineDetail:
     return detail
 
 
-def _info(version: EngineVersion) -> EngineVersionInfo:
+async def _info(parts: Parts, version: EngineVersion) -> EngineVersionInfo:
+    used = parts.catalog.last_used(version)
     return EngineVersionInfo(
         engine=version.engine,
         version=version.version,
@@ -148,7 +166,28 @@ def _info(version: EngineVersion) -> EngineVersionInfo:
         cpu=version.cpu,
         path=str(version.path),
         type=version.kind.value,
+        name=version.version if version.base else "",
+        base_version=version.base,
+        size=await parts.catalog.size(version),
+        last_used=None if used is None else datetime.fromtimestamp(used, UTC),
     )
+
+
+async def _options_of(parts: Parts, engine: Engine, asked: str) -> EngineArgs:
+    """The options of an installed version, asked for by its name, its number or the beginning of that."""
+    versions = parts.catalog.versions(engine.name)
+    version = next((version for version in versions if fits(version.version, asked)), None)
+    if version is None:
+        here = listed(version.version for version in versions)
+        raise ApiError(
+            404, f"{engine.title} {asked[:60]!r} is not installed on this node; there is {here}", field="version"
+        )
+    try:
+        facts = await parts.catalog.info(version)
+    except ProbeError as error:
+        raise ApiError(503, str(error)) from error
+    schema = engine.options_schema(version.number, facts)
+    return EngineArgs(engine=engine.name, version=version.version, schema_=schema)
 
 
 def _not_installed(name: str) -> str:

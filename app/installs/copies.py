@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import time
-from pathlib import Path
 
 import structlog
 
@@ -18,6 +16,7 @@ from app.jobs.service import JobService
 from app.jobs.store import Store
 from app.render.awaiting import check_engines
 from app.render.catalog import EngineCatalog
+from app.render.sizes import bytes_in
 from app.settings import Settings
 from client.models import EnginePruned
 from engines.contract import EngineVersion, InstallKind
@@ -145,15 +144,3 @@ class ManagedCopies:
                 fact = ManagedCopy(engine, copy.version, size, last, needed, copy is versions[0])
                 facts[fact] = copy
         return facts
-
-
-def bytes_in(folder: Path) -> int:
-    """What a folder takes on the disk, in bytes. For a thread."""
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += Path(parent, name).lstat().st_size
-            except FileNotFoundError:
-                continue  # it went meanwhile
-    return total

@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from app.installs.source import Source, SourceError
-from app.render.catalog import version_key
+from app.render.finding import version_key
 from engines.installs.release import Release
 
 KEPT_SECONDS = 600.0

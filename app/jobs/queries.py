@@ -124,6 +124,15 @@ def add_install(engine: str, version: str, path: str, at: float) -> Statement:
     )
 
 
+def use_install(engine: str, version: str, path: str, at: float) -> Statement:
+    """A copy of an engine, whoever installed it, was used."""
+    return (
+        """INSERT INTO installs (engine, version, path, installed, last_used) VALUES (?, ?, ?, ?, ?)
+           ON CONFLICT (engine, version) DO UPDATE SET path=excluded.path, last_used=excluded.last_used""",
+        (engine, version, path, at, at),
+    )
+
+
 def remove_install(engine: str, version: str) -> Statement:
     """A managed copy was deleted."""
     return "DELETE FROM installs WHERE engine=? AND version=?", (engine, version)
@@ -135,7 +144,7 @@ def load_fetches(connection: sqlite3.Connection) -> list[tuple[str, str, str, fl
 
 
 def load_installs(connection: sqlite3.Connection) -> dict[tuple[str, str], float]:
-    """When managed copies were used last, in seconds since 1970, by engine and version."""
+    """When copies were used last, in seconds since 1970, by engine and version."""
     rows = connection.execute("SELECT engine, version, COALESCE(last_used, installed) FROM installs")
     return {(engine, version): at for engine, version, at in rows}
 

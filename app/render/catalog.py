@@ -7,49 +7,55 @@ does not load is named with the reason and skipped.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+import time
+from collections.abc import Callable, Mapping
 from importlib.metadata import EntryPoint, entry_points
 from pathlib import Path
 
 import structlog
 from pydantic import JsonValue
 
-from app.node.platforms import cpu_name, system_os
-from app.render.probe import ProbeError, ask
-from app.settings import Settings
-from engines.contract import Engine, EngineCandidate, EngineVersion, InstallKind
+from app.render.finding import FoundCopies, UnusableCopy, find_copies
+from app.render.probe import ask
+from app.render.sizes import FolderSizes
+from app.settings import Settings, SettingsError
+from engines.contract import Engine, EngineVersion, InstallKind
 
 log = structlog.get_logger(__name__)
 
 GROUP = "zordon.engines"
 
-_asked: dict[tuple[str, Path, int, int], str | None] = {}
-"""What copies said of their version, by engine and file: a file that has not changed is not started again."""
+USE_SECONDS = 60.0
+"""How long a copy counts as used without being noted again."""
+
+UsedListener = Callable[[EngineVersion, float], None]
 
 
 class UnknownEngine(LookupError):
     """There is no engine of this name here."""
 
 
-def version_key(version: str) -> tuple[int, ...]:
-    """Orders versions: ``4.10`` after ``4.9``."""
-    return tuple(int(part) if part.isdigit() else 0 for part in version.replace("-", ".").split("."))
-
-
 class EngineCatalog:
-    """All engines and their installed versions. Call :meth:`refresh` before anything else."""
+    """All engines and their installed versions. Call :meth:`refresh` before anything else.
+
+    Raises:
+        SettingsError: the settings name an engine that is not there, or add-ons for one that takes none.
+    """
 
     def __init__(self, settings: Settings, managed: Path) -> None:
         self._settings = settings
         self._managed = managed
-        self._versions: dict[str, tuple[EngineVersion, ...]] = {}
+        self._found: dict[str, FoundCopies] = {}
+        self._sizes = FolderSizes()
+        self._used: dict[tuple[str, str], float] = {}  # seconds since 1970, by engine and version
+        self._on_used: list[UsedListener] = []
         self._info: dict[EngineVersion, Mapping[str, JsonValue]] = {}
         self._help: dict[EngineVersion, str] = {}
         self.engines: dict[str, Engine] = {}
         self.broken: dict[str, str] = {}
         for point in sorted(entry_points(group=GROUP), key=lambda point: point.name):
             self._load(point)
+        self._check_settings()
 
     def _load(self, point: EntryPoint) -> None:
         try:
@@ -65,6 +71,20 @@ class EngineCatalog:
             )
         else:
             self.engines[engine.name] = engine
+
+    def _check_settings(self) -> None:
+        settings = self._settings
+        for setting, names in (
+            ("custom_engines", settings.custom_engines),
+            ("engine_addons", settings.engine_addons),
+            ("engine_startup_scripts", settings.engine_startup_scripts),
+        ):
+            for name in names:
+                if name not in self.engines and name not in self.broken:
+                    known = ", ".join(sorted(self.engines))
+                    raise SettingsError(f"{setting}: there is no engine {name!r}; this node knows {known}")
+                if setting != "custom_engines" and name in self.engines and not self.engines[name].takes_addons:
+                    raise SettingsError(f"{setting}.{name}: {self.engines[name].title} takes none")
 
     # --- looking up ----------------------------------------------------------------------------------------------
 
@@ -89,11 +109,20 @@ class EngineCatalog:
             UnknownEngine: see :meth:`engine`.
         """
         self.engine(name)
-        return self._versions.get(name, ())
+        return self._copies(name).versions
+
+    def unusable(self, name: str) -> tuple[UnusableCopy, ...]:
+        """Copies that are there, or that the settings name, and that cannot be used, with the reason.
+
+        Raises:
+            UnknownEngine: see :meth:`engine`.
+        """
+        self.engine(name)
+        return self._copies(name).unusable
 
     def find(self, name: str, version: str) -> EngineVersion | None:
         """The installed copy of exactly this version, if there is one."""
-        return next((item for item in self._versions.get(name, ()) if item.version == version), None)
+        return next((item for item in self._copies(name).versions if item.version == version), None)
 
     def for_filename(self, filename: str) -> Engine | None:
         """The engine that opens a project of this name; None if none does."""
@@ -107,8 +136,19 @@ class EngineCatalog:
 
     async def refresh(self) -> None:
         """Look again which versions are installed."""
-        found = await asyncio.gather(*(self._find_versions(engine) for engine in self.engines.values()))
-        self._versions = dict(zip(self.engines, found, strict=True))
+        settings = self._settings
+        found = await asyncio.gather(
+            *(
+                find_copies(
+                    engine,
+                    self._managed / name,
+                    settings.engine_paths.get(name, []),
+                    settings.custom_engines.get(name, {}),
+                )
+                for name, engine in self.engines.items()
+            )
+        )
+        self._found = dict(zip(self.engines, found, strict=True))
 
     async def help(self, version: EngineVersion) -> str:
         """The help that an engine prints about itself; asked once.
@@ -129,53 +169,47 @@ class EngineCatalog:
         """
         if version not in self._info:
             engine = self.engines[version.engine]
-            argv = engine.info_argv(version)
-            self._info[version] = engine.parse_info((await ask(argv, seconds=60.0))[1]) if argv else {}
+            printed = [(await ask(argv, seconds=60.0))[1] for argv in engine.info_commands(version)]
+            self._info[version] = engine.parse_info("\n".join(printed)) if printed else {}
         return self._info[version]
 
-    async def _find_versions(self, engine: Engine) -> tuple[EngineVersion, ...]:
-        candidates = list(await asyncio.to_thread(engine.find_candidates, self._managed / engine.name))
-        configured = self._settings.engine_paths.get(engine.name, [])
-        candidates += await asyncio.to_thread(_configured, engine, configured)
-        versions = await asyncio.gather(*(self._version_of(engine, candidate) for candidate in candidates))
-        unique: dict[str, EngineVersion] = {}
-        for version in versions:
-            if version is not None:
-                unique.setdefault(version.version, version)
-        return tuple(sorted(unique.values(), key=lambda version: version_key(version.version), reverse=True))
+    # --- what becomes of copies ----------------------------------------------------------------------------------
 
-    async def _ask_version(self, engine: Engine, candidate: EngineCandidate) -> str | None:
-        try:
-            found = await asyncio.to_thread(candidate.path.stat)
-        except OSError as error:
-            raise ProbeError(f"{candidate.path} cannot be read: {error.strerror}") from error
-        key = (engine.name, candidate.path, found.st_mtime_ns, found.st_size)
-        if key not in _asked:
-            _asked[key] = engine.parse_version((await ask(engine.version_argv(candidate)))[1])
-        return _asked[key]
+    async def size(self, copy: EngineVersion) -> int | None:
+        """Bytes that a managed or custom copy takes on the disk; None for what others installed."""
+        place = self._place(copy)
+        return None if place is None else await self._sizes.size(place)
 
-    async def _version_of(self, engine: Engine, candidate: EngineCandidate) -> EngineVersion | None:
-        number = candidate.version
-        if number is None:
-            try:
-                number = await self._ask_version(engine, candidate)
-            except ProbeError as error:
-                log.warning("an engine does not start and is not used", engine=engine.name, reason=str(error))
-                return None
-        if number is None:
-            return None
-        return EngineVersion(
-            engine.name, number, candidate.path, candidate.kind, system_os(), cpu_name(), candidate.flavour
-        )
+    def used(self, copy: EngineVersion) -> None:
+        """A session of this copy begins. Whoever listens hears of it at most once in :data:`USE_SECONDS`."""
+        key, now = (copy.engine, copy.version), time.time()
+        if now - self._used.get(key, 0.0) >= USE_SECONDS:
+            self._used[key] = now
+            for listener in self._on_used:
+                listener(copy, now)
 
+    def on_used(self, listener: UsedListener) -> None:
+        """Have a listener called with the copy and the time, in seconds since 1970, when one was used."""
+        self._on_used.append(listener)
 
-def _configured(engine: Engine, paths: Sequence[Path]) -> list[EngineCandidate]:
-    """Copies that the settings name. The engine itself knows what a folder holds; nothing there is ours to delete."""
-    found: list[EngineCandidate] = []
-    for path in paths:
-        if path.is_dir():
-            inside = (item for item in engine.find_candidates(path) if item.path.is_relative_to(path))
-            found += [replace(item, kind=InstallKind.SYSTEM) for item in inside]
-        else:
-            found.append(EngineCandidate(path, InstallKind.SYSTEM))
-    return found
+    def remember_uses(self, uses: Mapping[tuple[str, str], float]) -> None:
+        """What is known from before the start: seconds since 1970, by engine and version."""
+        self._used.update(uses)
+
+    def last_used(self, copy: EngineVersion) -> float | None:
+        """When a copy was used last, in seconds since 1970; None if never, as far as anybody knows."""
+        return self._used.get((copy.engine, copy.version))
+
+    def _place(self, copy: EngineVersion) -> Path | None:
+        """The file or folder that is all of a copy."""
+        if copy.kind is InstallKind.MANAGED:
+            folder = self._managed / copy.engine
+            if not copy.path.is_relative_to(folder) or copy.path == folder:
+                return copy.path
+            return folder / copy.path.relative_to(folder).parts[0]
+        if copy.kind is InstallKind.CUSTOM:
+            return self._settings.custom_engines[copy.engine][copy.version]
+        return None
+
+    def _copies(self, name: str) -> FoundCopies:
+        return self._found.get(name, FoundCopies())

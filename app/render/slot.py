@@ -228,11 +228,14 @@ class Slot:
             folder=folder,
             name=spec.output_name,
             threads=owner.settings.engine_threads,
+            addons=tuple(owner.settings.engine_addons.get(spec.engine, ())),
+            startup_scripts=tuple(owner.settings.engine_startup_scripts.get(spec.engine, ())),
         )
 
     async def _open(self, session: Session, attempt: str, chunk: Chunk) -> None:
         self._session = session
         process = await session.open(attempt, chunk)
+        self._owner.catalog.used(session.request.version)
         self._owner.jobs.note(queries.begin_process(attempt, process.pid, process.started, boot_id()))
         if self._stop_reason:
             session.stop(self._stop_reason)

@@ -8,6 +8,7 @@ from .engines import (
     EngineKey,
     EngineVersionInfo,
     MostRecentVersion,
+    UnusableEngine,
 )
 from .installs import EnginePruned, EngineRelease, EngineReleases, Install, InstallState
 from .jobs import (
@@ -48,4 +49,5 @@ __all__ = [
     "ServerStatus",
     "Snapshot",
     "SubjobUpdate",
+    "UnusableEngine",
 ]

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import datetime
+
 from pydantic import BaseModel, ConfigDict, Field, JsonValue
 
 
@@ -13,7 +15,23 @@ class EngineVersionInfo(BaseModel):
     system_os: str
     cpu: str
     path: str
-    type: str = Field(description="system, managed or embedded.")
+    type: str = Field(description="system, managed, embedded or custom.")
+    name: str = Field(
+        default="", description="Of a custom build: its own name, which is also its version and what a job asks for."
+    )
+    base_version: str = Field(default="", description="Of a custom build: the version that it really is.")
+    size: int | None = Field(default=None, description="Bytes on the disk, of managed and custom copies.")
+    last_used: datetime | None = Field(default=None, description="When a session of it last began, if ever.")
+
+
+class UnusableEngine(BaseModel):
+    """A copy that is there, or that the settings name, and cannot be used."""
+
+    engine: str
+    path: str
+    type: str = Field(description="system, managed, embedded or custom.")
+    name: str = Field(default="", description="Of a custom build: its own name.")
+    reason: str
 
 
 class EngineDetail(BaseModel):
@@ -24,11 +42,14 @@ class EngineDetail(BaseModel):
     versions: list[EngineVersionInfo]
     is_available: bool = Field(description="Whether at least one version is installed.")
     reason: str = Field(default="", description="Why it is not available.")
+    unusable: list[UnusableEngine] = Field(default=[], description="Copies that cannot be used, with the reason.")
     supported_extensions: list[str] | None = None
     supported_export_formats: list[str] | None = None
     system_info: dict[str, JsonValue] | None = None
     options: dict[str, JsonValue] | None = Field(
-        default=None, description="JSON Schema of the typed options, for a form."
+        default=None,
+        description="JSON Schema of the typed options, for a form: x-group of a property is the group that it belongs "
+        "to, x-groups are all groups in the order in which a form shows them.",
     )
 
 
@@ -47,6 +68,7 @@ class EngineArgs(BaseModel):
     """The typed options of an engine."""
 
     engine: str
+    version: str = Field(default="", description="The version whose options these are; empty: those of all versions.")
     schema_: dict[str, JsonValue] = Field(alias="schema", description="JSON Schema of a job's args.")
 
     model_config = ConfigDict(populate_by_name=True)

@@ -36,6 +36,9 @@ def session_command(session: SessionRequest) -> Command:
     if session.project is None:
         raise TypeError("a Blender session needs a project")
     environment = {} if session.threads is None else {"OMP_NUM_THREADS": str(session.threads)}
+    if session.addons:
+        # Whatever add-ons keep goes there, even where the command line is run by hand.
+        environment["BLENDER_USER_SCRIPTS"] = str(_scripts(session))
     return Command((*_start(session), *_runner_arguments(session)), environment)
 
 
@@ -76,7 +79,8 @@ def _start(session: SessionRequest) -> tuple[str, ...]:
         "--python-exit-code",
         str(EXIT_EXCEPTION),
         *threads,
-        str(session.project),
+        # Add-ons come before the project, and the runner enables them: it then opens the project as well.
+        *(() if session.addons else (str(session.project),)),
         "--python",
         str(RUNNER),
         "--",
@@ -93,7 +97,7 @@ def _runner_arguments(session: SessionRequest) -> list[str]:
         if name is not None:
             arguments.append(f"--{flag}={name}")
     if options.render_engine is not None:
-        arguments += ["--engine", engine_id(options.render_engine, session.version.version)]
+        arguments += ["--engine", engine_id(options.render_engine, session.version.number)]
     if options.samples is not None:
         arguments += ["--samples", str(options.samples)]
     if options.denoise is not None:
@@ -104,7 +108,15 @@ def _runner_arguments(session: SessionRequest) -> list[str]:
         arguments += ["--persistent-data", _switch(options.persistent_data)]
     if session.threads is not None:
         arguments += ["--threads", str(session.threads)]
+    if session.addons:
+        arguments += ["--scripts", str(_scripts(session)), *(f"--addon={addon}" for addon in session.addons)]
+    arguments += [f"--startup-script={script}" for script in session.startup_scripts]
     return arguments
+
+
+def _scripts(session: SessionRequest) -> Path:
+    """The folder that takes the place of the user's own scripts; the runner makes it."""
+    return session.folder / "scripts"
 
 
 def options_of(session: SessionRequest) -> BlenderOptions:

@@ -10,7 +10,7 @@ from typing import ClassVar
 from pydantic import JsonValue
 
 from engines.blender import candidates, commands, exits, inspection, planning, versions, wire
-from engines.blender.options import EXTENSIONS, BlenderOptions
+from engines.blender.options import EXTENSIONS, BlenderOptions, schema_of
 from engines.contract import (
     Chunk,
     Command,
@@ -43,6 +43,7 @@ class BlenderEngine(Engine):
     extensions: ClassVar[tuple[str, ...]] = (".blend",)
     output_formats: ClassVar[tuple[str, ...]] = tuple(EXTENSIONS)
     options_model: ClassVar[type[EngineOptions]] = BlenderOptions
+    takes_addons: ClassVar[bool] = True
 
     def find_candidates(self, managed: Path) -> Sequence[EngineCandidate]:
         return candidates.find(managed)
@@ -93,8 +94,13 @@ class BlenderEngine(Engine):
         argv = (*commands.script_command(version.path, version.flavour, commands.PROOF), "--")
         return Proof((*argv, str(folder / "proof.png")), ExpectedOutput("proof.png", PictureCheck(16, 16)))
 
-    def info_argv(self, version: EngineVersion) -> tuple[str, ...]:
-        return commands.script_command(version.path, version.flavour, commands.FACTS)
+    def options_schema(
+        self, version: str | None = None, facts: Mapping[str, JsonValue] | None = None
+    ) -> dict[str, JsonValue]:
+        return schema_of(version)
+
+    def info_commands(self, version: EngineVersion) -> Sequence[tuple[str, ...]]:
+        return (commands.script_command(version.path, version.flavour, commands.FACTS),)
 
     def parse_info(self, printed: str) -> Mapping[str, JsonValue]:
         for line in printed.splitlines():
@@ -107,9 +113,7 @@ class BlenderEngine(Engine):
         return {}
 
     def colour_config(self, version: EngineVersion) -> Path | None:
-        return candidates.colour_config(
-            version.path, version.version, commands.is_module(version.path, version.flavour)
-        )
+        return candidates.colour_config(version.path, version.number, commands.is_module(version.path, version.flavour))
 
 
 def frame_name(stem: str, frame: int, extension: str) -> str:

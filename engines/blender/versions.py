@@ -45,7 +45,7 @@ def choose(wish: VersionWish, installed: Sequence[EngineVersion], fetchable: Fet
     it, else the newest that can; of what is installed, and only if that has none, of what is offered. See
     :meth:`engines.contract.Engine.choose`.
 
-    A build with a name of its own is taken only where somebody asks for it: the name does not say what it opens.
+    A build with a name of its own is taken only where somebody asks for it, and for what its real version can open.
 
     Raises:
         Refusal: nothing that there is or could be had would do.
@@ -56,8 +56,8 @@ def choose(wish: VersionWish, installed: Sequence[EngineVersion], fetchable: Fet
     able = [one for one in newest_first if _opens(one.version, needed)]
     releases = [release for release in offered if _opens(release.version, needed)]
     if wish.asked is not None:
-        _check_asked(wish.asked, needed, newest_first)
         named = [one for one in newest_first if one.version == wish.asked and not numbers(one.version)]
+        _check_asked(named[0].number if named else wish.asked, needed, newest_first, wish.asked)
         here = [one.version for one in newest_first]
         return asked_for("blender", "Blender", wish.asked, [*named, *able], releases, fetchable, here)
     if able:
@@ -97,14 +97,15 @@ def _reason(version: str, why: str, needed: Sequence[int] | None) -> str:
     return f"The project was saved by Blender {written(needed)}, which is not installed; {version} is the {kind}."
 
 
-def _check_asked(asked: str, needed: Sequence[int] | None, installed: Sequence[EngineVersion]) -> None:
-    """Refuse a version that cannot open the file, whether or not it is here."""
-    wanted = numbers(asked)
+def _check_asked(version: str, needed: Sequence[int] | None, installed: Sequence[EngineVersion], asked: str) -> None:
+    """Refuse a version that cannot open the file, whether or not it is here. It was asked for as ``asked``."""
+    wanted = numbers(version)
     if needed is None or not wanted or wanted[:2] >= tuple(needed)[: len(wanted)]:
         return
+    named = f"{asked} (Blender {version})" if asked != version else f"Blender {version}"
     raise Refusal(
         "engine_version",
-        f"the project was saved by Blender {written(needed)}, which Blender {asked} cannot open: "
+        f"the project was saved by Blender {written(needed)}, which {named} cannot open: "
         f"ask for {written(needed)} or later; installed: {listed(one.version for one in installed)}",
     )
 

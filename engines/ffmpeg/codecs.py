@@ -10,7 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import get_args
 
+from pydantic import JsonValue
+
 from engines.ffmpeg.options import AudioChoice, FFmpegOptions, PixelFormat, Profile, Speed, VideoCodec
+from engines.ffmpeg.presets import load_presets
+from engines.forms import form_schema, keep_values
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,3 +204,20 @@ def encoder_arguments(codec: VideoCodec, options: FFmpegOptions, container: str,
     if codec == "h265" and container in ("mp4", "mov"):
         argv += ["-tag:v", "hvc1"]  # Apple's players show H.265 only under this tag
     return argv
+
+
+def schema_of(facts: Mapping[str, JsonValue] | None) -> dict[str, JsonValue]:
+    """The options as a form, without the codecs that a build has no encoder for, and the presets that need them.
+
+    Args:
+        facts: what :func:`engines.ffmpeg.installs.parse_info` said of the build; None: all there are.
+    """
+    schema = form_schema(FFmpegOptions)
+    encoders = facts.get("video_encoders") if facts is not None else None
+    if isinstance(encoders, list) and encoders:
+        codecs = {name for name, row in CODECS.items() if row.encoder in encoders}
+        keep_values(schema, "video_codec", codecs)
+        presets = load_presets()
+        kept = {name for name, one in presets.items() if one.options.get("video_codec") in {None, *codecs}}
+        keep_values(schema, "preset", kept)
+    return schema

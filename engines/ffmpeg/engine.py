@@ -29,7 +29,7 @@ from engines.contract import (
     VideoCheck,
 )
 from engines.ffmpeg import installs
-from engines.ffmpeg.codecs import OUTPUT_FORMATS
+from engines.ffmpeg.codecs import OUTPUT_FORMATS, schema_of
 from engines.ffmpeg.command import expected_outputs, make_command
 from engines.ffmpeg.inspection import inspect_project
 from engines.ffmpeg.options import FFmpegOptions
@@ -89,8 +89,14 @@ class FFmpegEngine(Engine):
         argv = (str(version.path), *made, "-c:v", "mpeg4", str(folder / "proof.mp4"))
         return Proof(argv, ExpectedOutput("proof.mp4", check))
 
-    def info_argv(self, version: EngineVersion) -> tuple[str, ...]:
-        return (str(version.path), "-hide_banner", "-encoders")
+    def options_schema(
+        self, version: str | None = None, facts: Mapping[str, JsonValue] | None = None
+    ) -> dict[str, JsonValue]:
+        return schema_of(facts)
+
+    def info_commands(self, version: EngineVersion) -> Sequence[tuple[str, ...]]:
+        # Each of these options ends the program, so that it prints one list a run.
+        return tuple((str(version.path), "-hide_banner", what) for what in ("-encoders", "-hwaccels"))
 
     def parse_info(self, printed: str) -> Mapping[str, JsonValue]:
-        return installs.parse_encoders(printed)
+        return installs.parse_info(printed)

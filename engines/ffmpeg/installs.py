@@ -18,6 +18,7 @@ _VERSION = re.compile(r"^ffmpeg version n?(\d+(?:\.\d+){1,3})", re.MULTILINE)
 _GIT_BUILD = re.compile(r"^ffmpeg version \S.*?^\s*libavcodec\s+(\d+)\.", re.MULTILINE | re.DOTALL)
 _EMBEDDED_NAME = re.compile(r"\Affmpeg-.*-v(\d+(?:\.\d+)+?)(?:\.exe)?\Z")
 _ENCODER = re.compile(r"^ ([VAS])[F.][S.][X.][B.][D.] (\S+)", re.MULTILINE)
+_ACCELERATIONS = "Hardware acceleration methods:"
 _HARDWARE = ("_nvenc", "_qsv", "_vaapi", "_amf", "_videotoolbox", "_mf", "_vulkan", "_v4l2m2m")
 
 CODEC_MAJOR_OFFSET = 54
@@ -44,14 +45,19 @@ def parse_version(printed: str) -> str | None:
     return None
 
 
-def parse_encoders(printed: str) -> Mapping[str, JsonValue]:
-    """Encoders in what ``ffmpeg -encoders`` printed."""
+def parse_info(printed: str) -> Mapping[str, JsonValue]:
+    """Encoders and ways to decode on hardware, in what ``ffmpeg -encoders`` and ``ffmpeg -hwaccels`` printed.
+
+    They are what the build knows. Whether this machine has such hardware shows only when something is encoded.
+    """
     encoders = _ENCODER.findall(printed)
     video = sorted(name for kind, name in encoders if kind == "V")
+    _, _, after = printed.partition(_ACCELERATIONS)
     return {
         "video_encoders": list[JsonValue](video),
         "audio_encoders": list[JsonValue](sorted(name for kind, name in encoders if kind == "A")),
         "hardware_encoders": list[JsonValue](name for name in video if name.endswith(_HARDWARE)),
+        "hardware_acceleration": list[JsonValue](sorted(set(after.split()))),
     }
 
 

@@ -9,6 +9,7 @@ from pydantic.config import JsonDict
 
 from engines.contract import EngineOptions
 from engines.ffmpeg.presets import load_presets
+from engines.forms import group
 
 VideoCodec = Literal["h264", "h265", "av1", "vp9", "prores", "dnxhr", "ffv1"]
 AudioChoice = Literal["aac", "opus", "pcm", "copy", "none"]
@@ -24,7 +25,7 @@ Dither = Literal["none", "bayer", "floyd_steinberg", "sierra2", "sierra2_4a"]
 def _name_presets(schema: JsonDict) -> None:
     """Offer the presets' names in a form; a plain string with an enum is what form makers understand best."""
     schema.pop("anyOf", None)
-    schema.update({"type": ["string", "null"], "enum": [*load_presets(), None]})
+    schema.update({"type": ["string", "null"], "enum": [*load_presets(), None], **group("Preset")})
 
 
 class Crop(BaseModel):
@@ -47,11 +48,14 @@ class FFmpegOptions(EngineOptions):
         description="A named set of options; what is given beside it overrides it. Left out: the output format's own.",
         json_schema_extra=_name_presets,
     )
-    video_codec: VideoCodec | None = Field(None, title="Video codec", description="How the picture is encoded.")
+    video_codec: VideoCodec | None = Field(
+        None, title="Video codec", description="How the picture is encoded.", json_schema_extra=group("Video")
+    )
     profile: Profile | None = Field(
         None,
         title="Profile",
         description="Quality class of ProRes (proxy, lt, standard, hq, 4444) or DNxHR (lb, sq, hq, hqx, 444).",
+        json_schema_extra=group("Video"),
     )
     crf: int | None = Field(
         None,
@@ -59,24 +63,51 @@ class FFmpegOptions(EngineOptions):
         le=63,
         title="Quality (CRF)",
         description="Constant quality, lower is better: 0 to 51 for H.264 and H.265, 0 to 63 for AV1 and VP9.",
+        json_schema_extra=group("Video"),
     )
     video_bitrate: int | None = Field(
-        None, ge=50, le=500_000, title="Video bitrate", description="In kbit/s, instead of a constant quality."
+        None,
+        ge=50,
+        le=500_000,
+        title="Video bitrate",
+        description="In kbit/s, instead of a constant quality.",
+        json_schema_extra=group("Video"),
     )
     speed: Speed | None = Field(
-        None, title="Encoder speed", description="Slower makes smaller files of the same quality."
+        None,
+        title="Encoder speed",
+        description="Slower makes smaller files of the same quality.",
+        json_schema_extra=group("Video"),
     )
     pixel_format: PixelFormat | None = Field(
-        None, title="Pixel format", description="Colour resolution and depth; which ones fit depends on the codec."
+        None,
+        title="Pixel format",
+        description="Colour resolution and depth; which ones fit depends on the codec.",
+        json_schema_extra=group("Video"),
     )
     width: int | None = Field(
-        None, ge=16, le=16384, title="Width", description="In pixels; alone it keeps the picture's proportions."
+        None,
+        ge=16,
+        le=16384,
+        title="Width",
+        description="In pixels; alone it keeps the picture's proportions.",
+        json_schema_extra=group("Picture"),
     )
     height: int | None = Field(
-        None, ge=16, le=16384, title="Height", description="In pixels; alone it keeps the picture's proportions."
+        None,
+        ge=16,
+        le=16384,
+        title="Height",
+        description="In pixels; alone it keeps the picture's proportions.",
+        json_schema_extra=group("Picture"),
     )
     scale: float | None = Field(
-        None, ge=0.05, le=4.0, title="Scale", description="Factor on both sides, instead of width and height."
+        None,
+        ge=0.05,
+        le=4.0,
+        title="Scale",
+        description="Factor on both sides, instead of width and height.",
+        json_schema_extra=group("Picture"),
     )
     fps: float | None = Field(
         None,
@@ -87,22 +118,48 @@ class FFmpegOptions(EngineOptions):
             "Of the result. An image sequence is shown at this rate (25 if left out); "
             "a video is converted to it by dropping or repeating frames, its duration stays."
         ),
+        json_schema_extra=group("Picture"),
     )
     audio: AudioChoice | None = Field(
-        None, title="Sound", description="How the sound is encoded; copy leaves it as it is, none leaves it out."
+        None,
+        title="Sound",
+        description="How the sound is encoded; copy leaves it as it is, none leaves it out.",
+        json_schema_extra=group("Sound"),
     )
     audio_bitrate: int | None = Field(
-        None, ge=16, le=512, title="Sound bitrate", description="In kbit/s, for aac and opus."
+        None,
+        ge=16,
+        le=512,
+        title="Sound bitrate",
+        description="In kbit/s, for aac and opus.",
+        json_schema_extra=group("Sound"),
     )
     deinterlace: bool = Field(
-        False, title="Deinterlace", description="Make whole pictures of the half pictures of interlaced video."
+        False,
+        title="Deinterlace",
+        description="Make whole pictures of the half pictures of interlaced video.",
+        json_schema_extra=group("Picture"),
     )
-    crop: Crop | None = Field(None, title="Crop", description="Keep only a part of the picture; done before scaling.")
-    denoise: Strength | None = Field(None, title="Denoise", description="Remove noise and grain.")
+    crop: Crop | None = Field(
+        None,
+        title="Crop",
+        description="Keep only a part of the picture; done before scaling.",
+        json_schema_extra=group("Picture"),
+    )
+    denoise: Strength | None = Field(
+        None, title="Denoise", description="Remove noise and grain.", json_schema_extra=group("Picture")
+    )
     colours: int | None = Field(
-        None, ge=2, le=256, title="Colours", description="Size of the palette of an animated GIF."
+        None,
+        ge=2,
+        le=256,
+        title="Colours",
+        description="Size of the palette of an animated GIF.",
+        json_schema_extra=group("GIF"),
     )
-    dither: Dither | None = Field(None, title="Dithering", description="How an animated GIF mixes its colours.")
+    dither: Dither | None = Field(
+        None, title="Dithering", description="How an animated GIF mixes its colours.", json_schema_extra=group("GIF")
+    )
 
     @field_validator("preset")
     @classmethod

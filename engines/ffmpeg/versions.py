@@ -20,7 +20,7 @@ def choose(wish: VersionWish, installed: Sequence[EngineVersion], fetchable: Fet
     Raises:
         Refusal: the version asked for is too old, or neither here nor offered.
     """
-    usable = [version for version in installed if _works(version.version)]
+    usable = [version for version in installed if _works(version.number)]
     if wish.asked is None:
         embedded = next((version for version in usable if version.kind is InstallKind.EMBEDDED), None)
         if embedded is not None:

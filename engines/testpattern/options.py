@@ -5,6 +5,7 @@ from __future__ import annotations
 from pydantic import Field, field_validator
 
 from engines.contract import EngineOptions
+from engines.forms import group
 from engines.frames import FrameSet, FrameSetError
 
 MAX_RUNS = 1000
@@ -16,19 +17,72 @@ class TestPatternOptions(EngineOptions):
 
     __test__ = False  # pytest takes every class whose name begins with "Test" for a collection of tests
 
-    seconds_per_frame: float = Field(0.0, ge=0, le=3600, description="How long one frame takes, in seconds.")
-    width: int = Field(320, ge=1, le=7680, description="Pixels.")
-    height: int = Field(180, ge=1, le=4320, description="Pixels.")
-    fail_frames: str | None = Field(None, max_length=1000, description="Frames that it says it cannot render.")
-    crash_frames: str | None = Field(None, max_length=1000, description="Frames at which the process aborts.")
-    broken_frames: str | None = Field(None, max_length=1000, description="Frames written as truncated files.")
-    missing_frames: str | None = Field(None, max_length=1000, description="Frames said to be written that are not.")
-    hang_at: int | None = Field(None, description="Frame at which it stops for ever, without a word.")
-    ignore_term: bool = Field(False, description="Do not end when asked to (SIGTERM).")
-    grandchildren: int = Field(
-        0, ge=0, le=32, description="Processes that it leaves behind, forked twice, each in its own session, for 300 s."
+    seconds_per_frame: float = Field(
+        0.0,
+        ge=0,
+        le=3600,
+        title="Seconds a frame",
+        description="How long one frame takes, in seconds.",
+        json_schema_extra=group("Load"),
     )
-    noise_bytes: int = Field(0, ge=0, le=16 << 20, description="Bytes of noise printed with every frame.")
+    width: int = Field(320, ge=1, le=7680, title="Width", description="Pixels.", json_schema_extra=group("Load"))
+    height: int = Field(180, ge=1, le=4320, title="Height", description="Pixels.", json_schema_extra=group("Load"))
+    fail_frames: str | None = Field(
+        None,
+        max_length=1000,
+        title="Frames that fail",
+        description="Frames that it says it cannot render.",
+        json_schema_extra=group("Trouble"),
+    )
+    crash_frames: str | None = Field(
+        None,
+        max_length=1000,
+        title="Frames that crash",
+        description="Frames at which the process aborts.",
+        json_schema_extra=group("Trouble"),
+    )
+    broken_frames: str | None = Field(
+        None,
+        max_length=1000,
+        title="Broken frames",
+        description="Frames written as truncated files.",
+        json_schema_extra=group("Trouble"),
+    )
+    missing_frames: str | None = Field(
+        None,
+        max_length=1000,
+        title="Missing frames",
+        description="Frames said to be written that are not.",
+        json_schema_extra=group("Trouble"),
+    )
+    hang_at: int | None = Field(
+        None,
+        title="Frame to hang at",
+        description="Frame at which it stops for ever, without a word.",
+        json_schema_extra=group("Trouble"),
+    )
+    ignore_term: bool = Field(
+        False,
+        title="Ignore TERM",
+        description="Do not end when asked to (SIGTERM).",
+        json_schema_extra=group("Trouble"),
+    )
+    grandchildren: int = Field(
+        0,
+        ge=0,
+        le=32,
+        title="Grandchildren",
+        description="Processes that it leaves behind, forked twice, each in its own session, for 300 s.",
+        json_schema_extra=group("Trouble"),
+    )
+    noise_bytes: int = Field(
+        0,
+        ge=0,
+        le=16 << 20,
+        title="Noise, bytes",
+        description="Bytes of noise printed with every frame.",
+        json_schema_extra=group("Load"),
+    )
 
     @field_validator("fail_frames", "crash_frames", "broken_frames", "missing_frames")
     @classmethod

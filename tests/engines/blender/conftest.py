@@ -55,6 +55,8 @@ def start(tmp_path: Path) -> Iterator[Started]:
         output_format: str | None = None,
         threads: int | None = None,
         raw_arguments: Sequence[str] = (),
+        addons: Sequence[str | Path] = (),
+        startup_scripts: Sequence[Path] = (),
     ) -> Driven:
         plan = planned(project, args, frames, output_format)
         root = tmp_path / f"session {len(running)}"
@@ -74,6 +76,8 @@ def start(tmp_path: Path) -> Iterator[Started]:
             name,
             threads,
             tuple(raw_arguments),
+            tuple(str(addon) for addon in addons),
+            tuple(startup_scripts),
         )
         driven = Driven(request, root)
         running.append(driven)

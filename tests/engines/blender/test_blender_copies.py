@@ -162,7 +162,8 @@ def test_a_copied_command_line_works_in_a_terminal(blender: EngineVersion, tmp_p
 
 @pytest.mark.blender
 def test_a_copy_tells_what_it_can(blender: EngineVersion) -> None:
-    done = subprocess.run(ENGINE.info_argv(blender), capture_output=True, text=True, check=True)
+    (argv,) = ENGINE.info_commands(blender)
+    done = subprocess.run(argv, capture_output=True, text=True, check=True)
     facts = ENGINE.parse_info(done.stdout)
     assert str(facts["version"]).startswith(blender.version)
     assert isinstance(facts["devices"], list)

@@ -61,11 +61,20 @@ def test_version_that_is_printed(printed: str, version: str | None) -> None:
 
 
 def test_info_and_help_of_a_real_copy(version: EngineVersion) -> None:
-    printed = subprocess.run(ENGINE.info_argv(version), capture_output=True, text=True, check=True).stdout
-    info = ENGINE.parse_info(printed)
+    printed = [
+        subprocess.run(argv, capture_output=True, text=True, check=True).stdout
+        for argv in ENGINE.info_commands(version)
+    ]
+    info = ENGINE.parse_info("\n".join(printed))
     assert {"libx264", "libx265", "libsvtav1", "prores_ks", "dnxhd", "gif", "png"} <= set(info["video_encoders"])
     assert {"aac", "libopus", "pcm_s24le"} <= set(info["audio_encoders"])
     assert "libx264" not in info["hardware_encoders"]
+    accelerations = info["hardware_acceleration"]
+    assert isinstance(accelerations, list)
+    assert all(name.islower() and name.isalnum() for name in accelerations)
+    listed = subprocess.run((str(version.path), "-hwaccels"), capture_output=True, text=True, check=True).stdout
+    assert set(accelerations) <= set(listed.split())
+    assert ("vaapi" in accelerations) is ("vaapi" in listed)
     helped = subprocess.run(ENGINE.help_argv(version), capture_output=True, text=True, check=True).stdout
     assert "usage: ffmpeg" in helped
 

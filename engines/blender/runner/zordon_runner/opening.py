@@ -12,14 +12,14 @@ from zordon_runner.causes import in_short
 from zordon_runner.events import Events, Fatal
 
 
-def open_project(path: str, as_module: bool, events: Events) -> None:
-    """Make sure that ``path`` is the open file.
+def open_project(path: str, is_open: bool, events: Events) -> None:
+    """Make sure that ``path`` is the open file; with ``is_open`` Blender's command line has named it already.
 
     Raises:
         Fatal: Blender cannot read it.
     """
     complaint = ""
-    if as_module:
+    if not is_open:
         try:
             bpy.ops.wm.open_mainfile(filepath=path, load_ui=False, use_scripts=False)
         except RuntimeError as error:
