@@ -9,7 +9,7 @@ import os
 import shutil
 import ssl
 import subprocess
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Iterator
 from pathlib import Path
 
 import httpx
@@ -393,11 +393,27 @@ async def test_no_room_for_what_the_server_announces(client: httpx.AsyncClient, 
     assert len(server.requests) == 1
 
 
-async def test_room_is_looked_at_while_it_comes(client: httpx.AsyncClient, tmp_path: Path) -> None:
-    keep = shutil.disk_usage(tmp_path).total + 1
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A disk of 7 MiB."""
+    place = tmp_path / "disk"
+    place.mkdir()
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=7m", "none", place], capture_output=True).returncode:
+        pytest.skip("only root can mount a small disk")
+    try:
+        yield place
+    finally:
+        subprocess.run(["umount", place], check=True)
+
+
+@pytest.mark.parametrize("keep_free", [1 << 20, 0])
+async def test_room_is_looked_at_while_it_comes(client: httpx.AsyncClient, small_disk: Path, keep_free: int) -> None:
     endless = Reply(CONTENT, length=False)
-    error, _ = await refused(client, lambda request, number: endless, tmp_path / "a", keep_free=keep)
+    error, server = await refused(client, lambda request, number: endless, small_disk / "a", keep_free=keep_free)
     assert "must stay free" in error.message
+    assert not error.transient
+    assert len(server.requests) == 1
+    assert (small_disk / "a.part").stat().st_size == 4 << 20  # the first block still had room
 
 
 async def test_a_page(client: httpx.AsyncClient) -> None:
