@@ -46,7 +46,8 @@ async def own_service(
     Raises:
         ServiceFailed: it did not start.
     """
-    environment = scrubbed(os.environ) | dict(settings or {}) | {"PYTHONUNBUFFERED": "1"}
+    # The mark says that it is no leftover of an engine: a node in this very process (in tests) would end it as one.
+    environment = scrubbed(os.environ) | dict(settings or {}) | {"PYTHONUNBUFFERED": "1", "ZORDON_WORKER": "1"}
     await asyncio.to_thread(data_dir.mkdir, parents=True, exist_ok=True)
     log = data_dir / "service.log"
     for attempt in range(1, _TRIES + 1):

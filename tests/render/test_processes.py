@@ -138,6 +138,22 @@ time.sleep(300)
         assert [pid for pid in pids if alive(pid)] == []
 
 
+async def test_a_child_that_is_dead_already_is_reaped_and_no_leftover(tmp_path: Path) -> None:
+    heard = Heard()
+    code = """
+child = os.fork()
+if child == 0:
+    os._exit(0)
+os.waitid(os.P_PID, child, os.WEXITED | os.WNOWAIT)
+say(child)
+"""
+    async with started(code, tmp_path, heard) as process:
+        await heard.until(1)
+        await process.wait()
+        assert await process.sweep() == 0
+        assert not psutil.pid_exists(int(heard.events[0]))
+
+
 async def test_the_leftovers_of_one_session_are_not_those_of_another(tmp_path: Path) -> None:
     fork = "\nif os.fork() == 0:\n    os.setsid()\n    say(os.getpid())\n    time.sleep(300)\ntime.sleep(300)"
     first, second = Heard(), Heard()

@@ -84,14 +84,18 @@ class LinuxProcess(PosixProcess):
         return found
 
     def _end_them(self) -> int:
-        """Kill and reap, again and again: what a leftover had started becomes our child when it dies."""
+        """Kill and reap, again and again: what a leftover had started becomes our child when it dies.
+
+        Returns how many had to be killed.
+        """
         ended: set[int] = set()
         for _ in range(_ROUNDS):
             strangers = self._strangers()
             if not strangers:
                 break
             for pid in strangers:
-                ended.add(pid)
+                if not _is_zombie(pid):  # that one ended by itself, and only waits for being reaped
+                    ended.add(pid)
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
                 _reap(pid)
@@ -125,11 +129,20 @@ def _read(path: str) -> bytes:
 
 
 def _session_of(pid: int) -> int | None:
+    stat = _stat(pid)
+    return int(stat[3]) if stat else None
+
+
+def _is_zombie(pid: int) -> bool:
+    return _stat(pid)[:1] == [b"Z"]
+
+
+def _stat(pid: int) -> list[bytes]:
+    """The fields of proc(5) from the state on; none if the process is gone."""
     try:
-        stat = _read(f"/proc/{pid}/stat")
+        return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
     except OSError:
-        return None
-    return int(stat.rpartition(b")")[2].split()[3])
+        return []
 
 
 def _cookies(pid: int) -> dict[str, str]:
