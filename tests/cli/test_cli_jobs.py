@@ -53,6 +53,7 @@ def test_submit_watch_get_leaves_the_pictures(service: Service, tmp_path: Path) 
     assert str(tmp_path / "out") in ran.out
 
 
+@pytest.mark.slow
 def test_a_job_that_fails_says_why_and_exits_1(service: Service) -> None:
     ran = service.zordon(*PATTERN, "--frames", "1-2", "--arg", "fail_frames=2", "--watch")
     assert ran.code == Exit.FAILED
