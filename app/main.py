@@ -11,6 +11,7 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
+import httpx
 import structlog
 from fastapi import FastAPI
 from starlette.responses import PlainTextResponse
@@ -25,6 +26,7 @@ from app.installs.demand import Demand
 from app.installs.installs import Installs
 from app.installs.offers import Offers
 from app.installs.proof import Prover
+from app.installs.sources.configured import configured_sources
 from app.jobs.feed import Feed
 from app.jobs.folders import DataFolder
 from app.jobs.intake import Intake
@@ -125,7 +127,9 @@ class Application:
             stack.push_async_callback(supervisor.close)
             supervisor.on_frames = job_previews.on_frames
             jobs.on_effect(job_previews.on_effect)
-            installs = Installs(folders, store, catalog, Offers(()), Prover(workers).prove)
+            asking = await stack.enter_async_context(httpx.AsyncClient())
+            offers = Offers(configured_sources(settings, asking))
+            installs = Installs(folders, store, catalog, offers, Prover(workers).prove)
             stack.push_async_callback(installs.close)
             demand = Demand(settings, jobs, catalog, installs, feed)
             stack.push_async_callback(demand.close)

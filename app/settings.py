@@ -14,12 +14,15 @@ from pathlib import Path
 
 import platformdirs
 import yaml
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 from pydantic_settings import SettingsError as SourceError
 
 from engines.choosing import MAX_VERSION, is_version
 
+ENGINE_SOURCES = ("blender.org", "pypi", "ffmpeg-builds")
+"""The sources of engine versions that need no address, in the order in which they are asked."""
+_SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,39}")
 GIB = 1 << 30
 MIB = 1 << 20
 
@@ -80,6 +83,13 @@ class Settings(BaseSettings):
         True, description="Fetch the engine version that a job needs, if it is not installed and some source offers it."
     )
 
+    engine_sources: list[str] = Field(
+        default_factory=lambda: list(ENGINE_SOURCES),
+        description="Who is asked for engine versions, best first: blender.org, pypi, ffmpeg-builds, names of mirrors.",
+    )
+    engine_mirrors: dict[str, str] = Field(
+        default_factory=dict, description="Folders over HTTP with the layout of Blender's releases, by name."
+    )
     engine_budget_bytes: int = Field(
         30 * GIB,
         ge=0,
@@ -114,6 +124,19 @@ class Settings(BaseSettings):
     @classmethod
     def _absolute(cls, value: Path) -> Path:
         return value.expanduser().absolute()
+
+    @model_validator(mode="after")
+    def _known_sources(self) -> Settings:
+        for name, url in self.engine_mirrors.items():
+            if not _SOURCE_NAME.fullmatch(name) or name in ENGINE_SOURCES:
+                raise ValueError(f"engine_mirrors: {name!r} cannot name a mirror: letters, digits, dots and dashes")
+            if not url.startswith(("http://", "https://")):
+                raise ValueError(f"engine_mirrors: {url!r} of {name} is no http:// or https:// address")
+        for name in self.engine_sources:
+            if name not in ENGINE_SOURCES and name not in self.engine_mirrors:
+                known = ", ".join((*ENGINE_SOURCES, *self.engine_mirrors))
+                raise ValueError(f"engine_sources: there is no source {name!r}; there is {known}")
+        return self
 
     @field_validator("custom_engines")
     @classmethod

@@ -18,6 +18,8 @@ from engines.blender.series import LONG_TERM
 from engines.choosing import numbers
 from engines.installs.release import Packaging, Release
 
+RELEASE_URL: Final = "https://download.blender.org/release/"
+"""Where the vendor keeps all releases."""
 OLDEST: Final = (2, 83)
 """The oldest series that is offered. Those before write other versions on their archives than they say themselves."""
 
