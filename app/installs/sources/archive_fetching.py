@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import shutil
 import threading
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,4 +90,5 @@ class ArchiveFetching:
             await asyncio.wait([work])
             if not work.cancelled():
                 work.exception()  # it was told to stop: how it took that is nobody's concern
+            await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)  # it may have been through just then
             raise
