@@ -14,16 +14,31 @@ from engines.contract import EngineCandidate, InstallKind
 
 _PROGRAM = "blender.exe" if sys.platform == "win32" else "blender"
 
-# Flatpak's wrapper is left out: its sandbox neither sees the job folders nor hands down file descriptors.
+# Flatpak's wrapper is left out: its sandbox neither sees the job folders nor hands down file descriptors. Blender's
+# snap has no such walls. Homebrew, winget and Chocolatey put it where its maker's own installers do.
 _USUAL = {
-    "linux": ("/usr/bin/blender", "/usr/local/bin/blender", "/opt/blender*/blender", "/snap/bin/blender"),
+    "linux": (
+        "/usr/bin/blender",
+        "/usr/local/bin/blender",
+        "/opt/blender*/blender",
+        "/opt/blender/*/blender",
+        "/snap/bin/blender",
+    ),
     "darwin": ("/Applications/Blender*.app/Contents/MacOS/Blender",),
     "win32": (),
 }
 _USUAL_AT_HOME = {
-    "linux": ("blender*/blender", ".local/bin/blender", "Applications/blender*/blender"),
-    "darwin": ("Applications/Blender*.app/Contents/MacOS/Blender",),
-    "win32": (),
+    "linux": (
+        "blender*/blender",
+        ".local/bin/blender",
+        "Applications/blender*/blender",
+        ".local/share/Steam/steamapps/common/Blender/blender",
+    ),
+    "darwin": (
+        "Applications/Blender*.app/Contents/MacOS/Blender",
+        "Library/Application Support/Steam/steamapps/common/Blender/Blender.app/Contents/MacOS/Blender",
+    ),
+    "win32": ("scoop/apps/blender*/current/blender.exe",),
 }
 
 

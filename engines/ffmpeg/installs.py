@@ -93,7 +93,8 @@ def _system() -> Iterator[EngineCandidate]:
     places = [Path(on_path)] if on_path else []
     places += [Path(folder, name) for folder in _usual_folders() if folder]
     for path in places:
-        if _runnable(path):
+        # Snap's and Flatpak's walls hide the data folder from it.
+        if _runnable(path) and not path.is_relative_to("/snap") and "flatpak" not in path.parts:
             yield EngineCandidate(path.absolute(), InstallKind.SYSTEM, "binary")
 
 
@@ -110,7 +111,7 @@ def _usual_folders() -> tuple[str, ...]:
         )
     if sys.platform == "darwin":
         return ("/opt/homebrew/bin", "/usr/local/bin", "/opt/local/bin")
-    return ("/usr/bin", "/usr/local/bin", "/snap/bin", "/opt/ffmpeg/bin", "/opt/ffmpeg")
+    return ("/usr/bin", "/usr/local/bin", "/opt/ffmpeg/bin", "/opt/ffmpeg", "/home/linuxbrew/.linuxbrew/bin")
 
 
 def _runnable(path: Path) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from client.models import EngineArgs, EngineAvailability, EngineDetail
@@ -55,6 +57,40 @@ async def test_one_engine(shared_api: Api) -> None:
     help_text = await shared_api.client.get("/api/engines/ffmpeg/help")
     assert help_text.headers["Content-Type"].startswith("text/plain")
     assert "ffmpeg" in help_text.text.lower()
+
+
+async def test_the_form_of_a_version_has_what_that_version_has(shared_api: Api) -> None:
+    client = shared_api.client
+    newest = (await client.get("/api/engines/ffmpeg")).json()["versions"][0]["version"]
+    for asked in (newest, newest.partition(".")[0]):
+        args = EngineArgs.model_validate(
+            (await client.get("/api/engines/ffmpeg/args", params={"version": asked})).json()
+        )
+        assert args.version.startswith(asked)
+        assert args.schema_["x-groups"]
+    for unknown in ("99.1", "../4.5", ""):
+        response = await client.get("/api/engines/ffmpeg/args", params={"version": unknown})
+        assert response.status_code == 404
+        assert newest in response.text
+
+
+async def test_custom_builds_are_shown_with_both_versions_and_broken_ones_with_the_reason(
+    start_api: StartApi, tmp_path: Path
+) -> None:
+    studio = tmp_path / "ffmpeg"
+    studio.write_text("#!/bin/sh\necho ffmpeg version 7.1 Copyright\n")
+    studio.chmod(0o755)
+    builds = {"ffmpeg": {"studio": studio, "gone": tmp_path / "gone"}}
+    async with start_api(custom_engines=builds) as api:
+        detail = EngineDetail.model_validate((await api.client.get("/api/engines/ffmpeg")).json())
+        shown = next(version for version in detail.versions if version.type == "custom")
+        assert (shown.version, shown.name, shown.base_version) == ("studio", "studio", "7.1")
+        assert shown.size == studio.stat().st_size
+        assert shown.last_used is None
+        (broken,) = [copy for copy in detail.unusable if copy.type == "custom"]
+        assert broken.name == "gone"
+        assert "does not exist" in broken.reason
+        assert all(version.size is None for version in detail.versions if version.type == "system")
 
 
 async def test_an_engine_without_slots_takes_no_jobs(start_api: StartApi) -> None:
