@@ -60,6 +60,7 @@ class PythonPackages:
     async def fetch(self, release: Release, work: Path, place: Path, progress: Progress) -> None:
         """See :meth:`app.installs.source.Source.fetch`."""
         progress(Phase.DOWNLOADING, 0, None)
+        await asyncio.to_thread(pip.remove_leftovers, work)
         needed = NEEDED_BYTES[release.engine] + self._keep_free
         free = (await asyncio.to_thread(shutil.disk_usage, work)).free
         if free < needed:

@@ -29,6 +29,7 @@ UNPACKED_RATIO: Final = 2.8
 """An unpacked package of an engine is about this many times as large as its wheel."""
 
 _TRIES: Final = 3
+_SCRATCH: Final = ".pip-"
 _DOWNLOADING: Final = re.compile(
     r"Downloading (?:\S*/)?(?P<name>[A-Za-z0-9_.]+)-\S+ \((?P<size>[\d.]+) (?P<unit>[kMG])B\)"
 )
@@ -82,14 +83,14 @@ async def installed(
     Args:
         python: whose pip does it, and for which it is installed.
         requirement: one package, as pip takes it.
-        work: where the scratch folder is made. What earlier tries have left of theirs is removed.
+        work: where the scratch folder is made.
         progress: bytes on the disk, the wheel's among them.
         dependencies: whether what the package needs is installed too.
 
     Raises:
         SourceError: pip did not install it; nothing of it is left.
     """
-    scratch = await asyncio.to_thread(_scratch_in, work)
+    scratch = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=_SCRATCH, dir=work))
     try:
         target = scratch / "target"
         tries = AsyncRetrying(
@@ -107,10 +108,10 @@ async def installed(
         await asyncio.shield(asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True))
 
 
-def _scratch_in(work: Path) -> Path:
-    for leftover in work.glob(".pip-*"):
+def remove_leftovers(work: Path) -> None:
+    """Remove scratch folders that a crash has left in a folder in which nothing is under way. For a thread."""
+    for leftover in work.glob(f"{_SCRATCH}*"):
         shutil.rmtree(leftover, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=".pip-", dir=work))
 
 
 def _worth_repeating(error: BaseException) -> bool:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
 import httpx
 
@@ -15,8 +14,6 @@ from app.installs.sources.archive_fetching import ArchiveFetching
 from app.installs.sources.pages import Pages
 from engines.installs.blender_releases import releases_in, series_folders
 from engines.installs.release import Release
-
-VENDOR_URL: Final = "https://download.blender.org/release/"
 
 
 class VendorFolder:
