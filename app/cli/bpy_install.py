@@ -1,23 +1,20 @@
 """Blender without a Blender on the machine: PyPI's ``bpy``, in a folder of its own.
 
-pip is asked to install into a scratch folder beside the destination, which is renamed into place once ``import bpy``
-has worked there: a half-made installation is never found by anyone.
+pip installs it as the service does (:mod:`app.installs.sources.pip`), in a scratch folder beside the destination, which
+is renamed into place once ``import bpy`` has worked there: a half-made installation is never found by anyone.
 """
 
 from __future__ import annotations
 
+import asyncio
 import os
 import re
 import shutil
 import subprocess
 import sys
-import tempfile
-import threading
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final
-
-from tenacity import Retrying, retry_if_exception, stop_after_attempt, wait_exponential
 
 REQUIREMENT: Final = "bpy==4.5.*"
 PYTHON: Final = (3, 11)
@@ -36,28 +33,14 @@ LIBRARIES: Final = {
 }
 """Shared libraries that ``bpy`` loads and a minimal Linux lacks, and the Debian packages that hold them."""
 
-_UNPACKED_RATIO: Final = 2.8
-"""An unpacked ``bpy`` is about this many times as large as its wheel."""
-_NEEDED_BYTES: Final = 2_500_000_000
-_DOWNLOADING: Final = re.compile(r"Downloading .*bpy-\S+ \(([\d.]+) ([kMG])B\)")
-_UNITS: Final = {"k": 1e3, "M": 1e6, "G": 1e9}
-_TRIES: Final = 3
+_DOING: Final = {"downloading": "downloading Blender", "unpacking": "unpacking Blender"}
 
 Report = Callable[[str, int, int | None], None]
-"""Called as ``report(what is being done, bytes on the disk so far, bytes expected or None)``, from a thread."""
+"""Called as ``report(what is being done, bytes on the disk so far, bytes expected or None)``, in the same thread."""
 
 
 class InstallFailed(Exception):
     """``bpy`` could not be installed; the message says why and what would help."""
-
-
-class _PipFailed(Exception):
-    """pip ended with an error, which is the message."""
-
-
-def _worth_repeating(error: BaseException) -> bool:
-    """Not finding a package is final: pip has tried the network several times by then."""
-    return isinstance(error, _PipFailed) and "No matching distribution" not in str(error)
 
 
 def find_installed(folder: Path) -> Path | None:
@@ -83,7 +66,7 @@ def missing_libraries() -> list[str]:
 
 
 def install_bpy(folder: Path, report: Report, requirement: str = REQUIREMENT) -> Path:
-    """Install ``bpy`` into ``folder/<version>``; blocks for minutes, so call it in a thread.
+    """Install ``bpy`` into ``folder/<version>``; blocks for minutes, in an event loop of its own.
 
     Shared libraries that are missing are installed with apt-get where this process may do that.
 
@@ -105,110 +88,38 @@ def install_bpy(folder: Path, report: Report, requirement: str = REQUIREMENT) ->
             "run Zordon with that Python, or install Blender itself"
         )
     folder.mkdir(parents=True, exist_ok=True)
-    free = shutil.disk_usage(folder).free
-    if free < _NEEDED_BYTES:
-        raise InstallFailed(f"{folder} has {free / 1e9:.1f} GB free, Blender needs {_NEEDED_BYTES / 1e9:.1f} GB")
-    scratch = Path(tempfile.mkdtemp(prefix=".bpy-", dir=folder))
+    return asyncio.run(_install(folder, report, requirement))
+
+
+async def _install(folder: Path, report: Report, requirement: str) -> Path:
+    # Imported here: looking for what is installed must not load the installing parts of the service.
+    from app.installs.source import Phase, SourceError
+    from app.installs.sources import pip
+    from app.installs.sources.packages import NEEDED_BYTES
+
+    needed = NEEDED_BYTES["blender"]
+    free = (await asyncio.to_thread(shutil.disk_usage, folder)).free
+    if free < needed:
+        raise InstallFailed(f"{folder} has {free / 1e9:.1f} GB free, Blender needs {needed / 1e9:.1f} GB")
+
+    def progress(phase: Phase, done: int, total: int | None) -> None:
+        report(_DOING[phase], done, total)
+
     try:
-        target = scratch / "target"
-        _install(target, scratch, requirement, report)
-        version = _version_of(target)
-        report("checking", 0, None)
-        _make_importable(target)
-        place = folder / version
-        if place.exists():
-            shutil.rmtree(place)
-        target.rename(place)
-        return place
-    finally:
-        shutil.rmtree(scratch, ignore_errors=True)
+        async with pip.installed(Path(sys.executable), requirement, folder, progress) as target:
+            report("checking", 0, None)
+            return await asyncio.to_thread(_put, target, folder)
+    except SourceError as error:
+        raise InstallFailed(f"{error}. Is there a network? Installing Blender itself works as well") from error
 
 
-def _install(target: Path, scratch: Path, requirement: str, report: Report) -> None:
-    tries = Retrying(
-        stop=stop_after_attempt(_TRIES),
-        wait=wait_exponential(multiplier=2.0, max=20.0),
-        retry=retry_if_exception(_worth_repeating),
-        reraise=True,
-    )
-    try:
-        for attempt in tries:
-            with attempt:
-                shutil.rmtree(target, ignore_errors=True)
-                _run_pip(target, scratch, requirement, report)
-    except _PipFailed as error:
-        raise InstallFailed(
-            f"pip could not install {requirement}: {error}. Is there a network? Installing Blender itself works as well"
-        ) from error
-
-
-def _run_pip(target: Path, scratch: Path, requirement: str, report: Report) -> None:
-    """One run of pip; its progress is read from the disk, because what pip prints differs by version."""
-    downloads = scratch / "downloads"
-    downloads.mkdir(exist_ok=True)
-    # pip unpacks in its temporary folder, which is often a small disk in memory: give it one where the result goes.
-    environment = os.environ | {"TMPDIR": str(downloads), "PYTHONUNBUFFERED": "1", "PIP_NO_INPUT": "1"}
-    command = [
-        *(sys.executable, "-m", "pip", "install", "--disable-pip-version-check", "--progress-bar", "off"),
-        *("--retries", "5", "--timeout", "30", "--only-binary", ":all:", "--target", str(target), requirement),
-    ]
-    done = threading.Event()
-    state = _State()
-    watcher = threading.Thread(target=_watch, args=(scratch, state, report, done), name="bpy-install-progress")
-    tail: list[str] = []
-    with subprocess.Popen(
-        command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL, text=True
-    ) as process:
-        watcher.start()
-        try:
-            assert process.stdout is not None
-            for line in process.stdout:
-                tail = [*tail[-5:], line.strip()]
-                state.read(line)
-        except BaseException:
-            process.terminate()
-            raise
-        finally:
-            done.set()
-            watcher.join()
-    if process.returncode != 0:
-        errors = [line for line in tail if line.upper().startswith("ERROR")]
-        raise _PipFailed((errors or tail or [f"exit code {process.returncode}"])[-1].removeprefix("ERROR: "))
-
-
-class _State:
-    """What pip has said so far."""
-
-    def __init__(self) -> None:
-        self.what = "looking for Blender on PyPI"
-        self.expected: int | None = None
-
-    def read(self, line: str) -> None:
-        match = _DOWNLOADING.search(line)
-        if match:
-            wheel = float(match[1]) * _UNITS[match[2]]
-            self.what = f"downloading Blender ({match[1]} {match[2]}B)"
-            # Wheel, unpacked copy: both lie on the disk before the wheel goes.
-            self.expected = int(wheel * (1 + _UNPACKED_RATIO))
-        elif line.startswith("Installing collected"):
-            self.what = "unpacking Blender"
-
-
-def _watch(folder: Path, state: _State, report: Report, done: threading.Event) -> None:
-    while not done.wait(0.5):
-        report(state.what, _bytes_in(folder), state.expected)
-
-
-def _bytes_in(folder: Path) -> int:
-    total = 0
-    for parent, _, names in os.walk(folder):
-        for name in names:
-            try:
-                total += (Path(parent) / name).lstat().st_size
-            except FileNotFoundError:
-                # pip moved it meanwhile; the next look counts it where it is then.
-                continue
-    return total
+def _put(target: Path, folder: Path) -> Path:
+    version = _version_of(target)
+    _make_importable(target)
+    place = folder / version
+    if place.exists():
+        shutil.rmtree(place)
+    return target.rename(place)
 
 
 def _version_of(target: Path) -> str:
