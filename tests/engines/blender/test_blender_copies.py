@@ -78,6 +78,15 @@ def test_a_program_on_path_is_found_once(tmp_path: Path, monkeypatch: pytest.Mon
     assert found == [EngineCandidate(program, InstallKind.SYSTEM, "binary")]
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="each system has its own usual places")
+def test_copies_of_steam_and_of_the_home_are_found(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    steam = fake_release(tmp_path / ".local/share/Steam/steamapps/common/Blender")
+    unpacked = fake_release(tmp_path / "blender-4.2.1-linux-x64", "4.2")
+    found = {one.path: one.kind for one in ENGINE.find_candidates(tmp_path / "none")}
+    assert found[steam] == found[unpacked] == InstallKind.SYSTEM
+
+
 def test_each_module_gets_the_python_that_it_is_built_for(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     mine = f"=={sys.version_info[0]}.{sys.version_info[1]}.*"
     assert interpreter_of(fake_module(tmp_path / "mine", "1.0", mine)) == Path(sys.executable)

@@ -60,6 +60,15 @@ def test_version_that_is_printed(printed: str, version: str | None) -> None:
     assert ENGINE.parse_version(printed) == version
 
 
+def test_a_copy_behind_the_walls_of_flatpak_is_not_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for folder in ("flatpak/exports/bin", "bin"):
+        (tmp_path / folder).mkdir(parents=True)
+        (tmp_path / folder / "ffmpeg").touch(mode=0o755)
+        monkeypatch.setenv("PATH", str(tmp_path / folder))
+        found = [one.path for one in ENGINE.find_candidates(tmp_path / "none")]
+        assert (tmp_path / folder / "ffmpeg" in found) is (folder == "bin")
+
+
 def test_info_and_help_of_a_real_copy(version: EngineVersion) -> None:
     printed = [
         subprocess.run(argv, capture_output=True, text=True, check=True).stdout
