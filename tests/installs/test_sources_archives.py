@@ -107,6 +107,18 @@ async def test_an_archive_without_its_checksum_is_not_installed(
     assert list(work.iterdir()) == []
 
 
+async def test_a_disk_image_is_refused_before_it_comes(client: httpx.AsyncClient, work: Path, tmp_path: Path) -> None:
+    folder = ReleaseFolder("4.5.3")
+    folder.files[folder.path("4.5.3", "blender-4.5.3-macos-arm64.dmg")] = Reply(b"koly")
+    async with serving(folder) as (server, url):
+        source = vendor(url, client)
+        [release] = await source.releases("blender", "macos", "arm64")
+        before = len(server.requests)
+        with pytest.raises(SourceError, match="disk image"):
+            await source.fetch(release, work, tmp_path / "4.5.3", ignore)
+        assert len(server.requests) == before
+
+
 async def test_an_archive_that_is_gone_is_final(client: httpx.AsyncClient, work: Path, tmp_path: Path) -> None:
     folder = ReleaseFolder("4.5.3")
     async with serving(folder) as (_, url):

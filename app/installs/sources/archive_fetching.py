@@ -40,6 +40,8 @@ class ArchiveFetching:
         Raises:
             SourceError: see there.
         """
+        if release.file_name.lower().endswith(".dmg"):  # told before hundreds of megabytes come for nothing
+            raise SourceError(f"{release.file_name} is a disk image, which Zordon does not unpack; drag it into place")
         archive = work / release.file_name
         # It gets this name when it is complete and verified: a try before this one was broken off while it unpacked.
         if not await asyncio.to_thread(archive.is_file):

@@ -35,6 +35,7 @@ _DOWNLOADING: Final = re.compile(
 )
 _UNITS: Final = {"k": 1e3, "M": 1e6, "G": 1e9}
 _NO_NETWORK: Final = re.compile(r"Retrying \(Retry|Could not fetch URL|connection error|timed out", re.IGNORECASE)
+_BROKEN: Final = re.compile(r"connection broken by '?(.+?)'?: /")
 _NOT_PIPS: Final = ("PYTHONPATH", "PYTHONHOME", "PIP_TARGET", "PIP_PREFIX", "PIP_USER")
 _LINE: Final = 1 << 20
 """The longest line of pip that is read, in bytes."""
@@ -66,9 +67,9 @@ async def versions(python: Path, package: str, arguments: Sequence[str]) -> list
     text = "\n".join(printed)
     found = listed_versions(text)
     if not found and _NO_NETWORK.search(text):
-        raise SourceError(
-            f"pip cannot reach its index to look for {package}: {_last_error(printed, code)}", transient=True
-        )
+        broken = _BROKEN.search(text)
+        reason = broken[1][:300] if broken else _last_error(printed, code)
+        raise SourceError(f"pip cannot reach its index to look for {package}: {reason}", transient=True)
     if not found and code != 0 and "No matching distribution" not in text:
         raise SourceError(f"pip cannot look for {package}: {_last_error(printed, code)}")
     return found
