@@ -27,6 +27,7 @@ from app.installs.installs import Installs
 from app.installs.offers import Offers
 from app.installs.proof import Prover
 from app.installs.sources.configured import configured_sources
+from app.jobs import queries
 from app.jobs.feed import Feed
 from app.jobs.folders import DataFolder
 from app.jobs.intake import Intake
@@ -46,8 +47,9 @@ from app.render.previewing import JobPreviews
 from app.render.processes import adopt_orphans
 from app.render.recovery import end_survivors, reconcile
 from app.render.supervisor import Supervisor
-from app.settings import Settings
-from engines.contract import Engine, ProjectInfo
+from app.settings import Settings, SettingsError
+from app.version import APP_VERSION
+from engines.contract import Engine, EngineVersion, ProjectInfo
 
 log = structlog.get_logger(__name__)
 
@@ -93,6 +95,7 @@ class Application:
 
         Raises:
             InstanceError: the data folder cannot be used, or another service has it.
+            SettingsError: a setting names an engine that there is not, or asks it for what it cannot do.
             StoreError: the store cannot be opened.
         """
         settings, folders = self.settings, DataFolder(self.settings.data_dir)
@@ -116,6 +119,12 @@ class Application:
             jobs = JobService(store, feed, folders, progress_interval=settings.progress_interval)
             stack.push_async_callback(jobs.close)
             catalog = EngineCatalog(settings, folders.engines)
+            catalog.remember_uses(await store.read(queries.load_installs))
+
+            def used(copy: EngineVersion, at: float) -> None:
+                jobs.note(queries.use_install(copy.engine, copy.version, str(copy.path), at))
+
+            catalog.on_used(used)
             _, unfinished = await asyncio.gather(catalog.refresh(), jobs.load())
             manifests = Manifests()
             delivery = Delivery(folders, workers, manifests)
@@ -127,7 +136,7 @@ class Application:
             stack.push_async_callback(supervisor.close)
             supervisor.on_frames = job_previews.on_frames
             jobs.on_effect(job_previews.on_effect)
-            asking = await stack.enter_async_context(httpx.AsyncClient())
+            asking = await stack.enter_async_context(httpx.AsyncClient(headers={"User-Agent": f"Zordon/{APP_VERSION}"}))
             offers = Offers(configured_sources(settings, asking))
             installs = Installs(folders, store, catalog, offers, Prover(workers).prove)
             stack.push_async_callback(installs.close)
@@ -173,7 +182,7 @@ class Application:
         async with AsyncExitStack() as stack:
             try:
                 parts = await stack.enter_async_context(self.running())
-            except (InstanceError, StoreError) as error:
+            except (InstanceError, SettingsError, StoreError) as error:
                 self._trouble = str(error)
                 raise
             api.state.parts = parts

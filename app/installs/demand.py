@@ -23,10 +23,10 @@ from engines.contract import Fetchable
 
 log = structlog.get_logger(__name__)
 
-AGAIN_SECONDS = (30.0, 120.0, 600.0)
-"""Waits before the next tries; the last one repeats."""
+AGAIN_FACTOR = 15.0
+"""The first wait before another try, in ``retry_seconds``; it doubles with each."""
 LOOK_SECONDS = 600.0
-"""How often sources are asked again for what nobody offered when the job came."""
+"""How often sources are asked again for what nobody offered when the job came; the longest wait between tries."""
 
 
 class Demand:
@@ -140,7 +140,7 @@ class Demand:
         if not waiting_for(self._jobs, engine, version):
             return
         tries = self._tries[engine, version] = self._tries.get((engine, version), 0) + 1
-        pause = AGAIN_SECONDS[min(tries, len(AGAIN_SECONDS)) - 1]
+        pause = min(LOOK_SECONDS, AGAIN_FACTOR * self._settings.retry_seconds * 2.0 ** min(tries - 1, 20))
         self._due[engine, version] = time.monotonic() + pause
         self._wake.set()
         self._tell(engine, version, reason, f"; it is tried again in {pause:.0f} s")
