@@ -52,6 +52,10 @@ class Settings(BaseSettings):
     token: str | None = Field(
         None, min_length=16, description="The token that requests must carry; made on first start if not set."
     )
+    tls_cert: Path | None = Field(
+        None, description="Certificate chain for HTTPS, a PEM file; with tls_key. Unset: plain HTTP."
+    )
+    tls_key: Path | None = Field(None, description="Private key of tls_cert, a PEM file without a passphrase.")
     debug: bool = Field(False, description="Adds the debug routes.")
     name: str = Field(default_factory=socket.gethostname, description="This node's name.")
     allowed_hosts: list[str] = Field(
@@ -106,6 +110,13 @@ class Settings(BaseSettings):
     min_free_bytes: int = Field(512 * MIB, ge=0, description="Free space that the data disk keeps, in bytes.")
     inspect_seconds: float = Field(60.0, gt=0, description="How long reading a project may take, in seconds.")
     max_jobs_per_request: int = Field(1000, ge=1, description="The most jobs in one add_job.")
+    max_live_jobs_per_token: int = Field(50_000, ge=1, description="The most jobs of one token that have not ended.")
+    max_failed_tries: int = Field(
+        100, ge=1, description="Wrong tokens that one address may send in a minute before it is told to wait."
+    )
+    max_audit_bytes: int = Field(
+        16 * MIB, ge=64 * 1024, description="What the audit of changes may take; the oldest lines go first."
+    )
     max_log_bytes: int = Field(16 * MIB, ge=64 * 1024, description="The size of one job's log, in bytes.")
     benchmark_disk_bytes: int = Field(256 * MIB, ge=MIB, description="What the disk benchmark writes, in bytes.")
 
@@ -137,6 +148,11 @@ class Settings(BaseSettings):
                 known = ", ".join((*ENGINE_SOURCES, *self.engine_mirrors))
                 raise ValueError(f"engine_sources: there is no source {name!r}; there is {known}")
         return self
+
+    @field_validator("tls_cert", "tls_key")
+    @classmethod
+    def _absolute_or_none(cls, value: Path | None) -> Path | None:
+        return None if value is None else value.expanduser().absolute()
 
     @field_validator("custom_engines")
     @classmethod
@@ -229,6 +245,9 @@ def load_settings(**flags: object) -> Settings:
         raise SettingsError(f"{error}: lists and mappings are written as JSON there") from error
     except (yaml.YAMLError, OSError, ValueError, TypeError) as error:
         raise SettingsError(f"settings.yaml cannot be read: {error}") from error
+    if (settings.tls_cert is None) != (settings.tls_key is None):
+        there, absent = ("tls_cert", "tls_key") if settings.tls_key is None else ("tls_key", "tls_cert")
+        raise SettingsError(f"{there} is set without {absent}: HTTPS needs both, a certificate and its private key")
     if not settings.lan and settings.host not in ("127.0.0.1", "::1", "localhost"):
         raise SettingsError(
             f"host is {settings.host}, which other machines can reach: say --lan as well if that is what you want"

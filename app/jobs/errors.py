@@ -5,6 +5,7 @@
     RequestError 400          something in it is wrong; ``field`` says what
       ├─ Forbidden 403        it is not for this client
       ├─ TooLarge 413         it is more than the settings allow
+      ├─ TooMany 429          its token has as many jobs as one may have
       └─ NoSpace 507          the disk of the data folder has no room for it
 """
 
@@ -51,6 +52,12 @@ class TooLarge(RequestError):
     """It is more than the settings allow."""
 
     status = 413
+
+
+class TooMany(RequestError):
+    """The token has as many jobs that have not ended as one may have."""
+
+    status = 429
 
 
 class NoSpace(RequestError):

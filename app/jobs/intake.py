@@ -89,13 +89,14 @@ class Intake:
         self._offered = offered
         self._finishing: set[asyncio.Task[list[bytes]]] = set()
 
-    async def from_json(self, body: bytes, *, local: bool, key: str | None) -> list[bytes]:
+    async def from_json(self, body: bytes, *, local: bool, key: str | None, by: str = "") -> list[bytes]:
         """Make the jobs of a JSON body.
 
         Args:
             body: one job or a list of them.
             local: whether the client is on this machine; only then ``local_path`` is read.
             key: the Idempotency-Key, if there was one.
+            by: id of the token of the request.
 
         Returns:
             The wire bytes of the jobs, subjobs after their parents, once they are committed.
@@ -108,10 +109,17 @@ class Intake:
         _check_key(key)
         requests, listed = await self._read(body)
         digest = "" if key is None else hashlib.sha256(body).hexdigest()
-        return await self._jobs.once(key, digest, lambda: self._plan(requests, listed, None, local))
+        return await self._jobs.once(key, digest, lambda: self._plan(requests, listed, None, local, by))
 
     async def from_multipart(
-        self, content_type: str, chunks: AsyncIterator[bytes], length: int | None, *, local: bool, key: str | None
+        self,
+        content_type: str,
+        chunks: AsyncIterator[bytes],
+        length: int | None,
+        *,
+        local: bool,
+        key: str | None,
+        by: str = "",
     ) -> list[bytes]:
         """Make the jobs of a multipart body with the field ``json`` and at most one ``file``.
 
@@ -123,15 +131,17 @@ class Intake:
             length: the Content-Length, if there was one.
             local: see :meth:`from_json`.
             key: see :meth:`from_json`.
+            by: see :meth:`from_json`.
 
         Raises:
             RequestError, KeyReused, StoreError: as :meth:`from_json`; nothing of the upload is left.
         """
         _check_key(key)
+        self._jobs.check_room(by)  # before the upload and not after it
         settings = self._settings
         limits = UploadLimits(settings.max_upload_bytes, settings.max_json_bytes, settings.min_free_bytes)
         form = await receive_form(content_type, chunks, length, self._folders, limits)
-        task = asyncio.create_task(self._finish(form, local, key))
+        task = asyncio.create_task(self._finish(form, local, key, by))
         self._finishing.add(task)
         task.add_done_callback(self._finished)
         return await asyncio.shield(task)
@@ -148,12 +158,12 @@ class Intake:
         if not task.cancelled():
             task.exception()  # whoever waited has it; if nobody did, nobody needs it
 
-    async def _finish(self, form: Form, local: bool, key: str | None) -> list[bytes]:
+    async def _finish(self, form: Form, local: bool, key: str | None, by: str) -> list[bytes]:
         kept: list[Path] = []
 
         async def make(requests: list[AddJob], listed: bool) -> list[JobSpec]:
             place = None if form.file is None else await self._keep(form.file, kept)
-            return await self._plan(requests, listed, place, local)
+            return await self._plan(requests, listed, place, local, by)
 
         submitted = False
         try:
@@ -271,7 +281,9 @@ class Intake:
                 check_version(request.engine_version)
         return requests, listed
 
-    async def _plan(self, requests: list[AddJob], listed: bool, place: _Place | None, local: bool) -> list[JobSpec]:
+    async def _plan(
+        self, requests: list[AddJob], listed: bool, place: _Place | None, local: bool, by: str
+    ) -> list[JobSpec]:
         found = _Found()
         now = time.time()
         settings: list[Setting] = []
@@ -283,7 +295,7 @@ class Intake:
                 if info is not None or request.engine_version is not None:
                     wish = VersionWish(request.engine_version, None if info is None else info.format_version)
                 choice = choose_version(engine, wish, self._catalog.versions(engine.name), None)
-            settings.append(Setting(engine, wish, choice, project, info, self._settings.name, now))
+            settings.append(Setting(engine, wish, choice, project, info, self._settings.name, now, by))
         if len(requests) == 1 and _is_quick(requests[0]):
             planned = _plan_all(requests, settings, listed)
         else:

@@ -5,10 +5,12 @@ Only :class:`app.jobs.service.JobService` changes any of it.
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 
 from app.jobs import queries
 from app.jobs.codec import IDLE, JobProgress, record_from
+from app.jobs.errors import TooMany
 from app.jobs.record import JobRecord, JobSpec
 from app.jobs.store import Store
 from client.models import JobStatus
@@ -34,8 +36,10 @@ class LiveJob:
 class KnownJobs:
     """The jobs of this node. Every method is for the event loop's thread."""
 
-    def __init__(self, store: Store) -> None:
+    def __init__(self, store: Store, *, max_live_per_token: int | None = None) -> None:
         self._store = store
+        self._max_live_per_token = max_live_per_token
+        self._being_stored: Counter[str] = Counter()  # new jobs that are not committed yet, by token
         self._live: dict[str, LiveJob] = {}
         self._status: dict[str, JobStatus] = {}
         self._project_users: dict[str, set[str]] = {}
@@ -53,6 +57,23 @@ class KnownJobs:
             return self._status[job_id]
         except KeyError:
             raise JobNotFound(job_id) from None
+
+    def check_room(self, submitted_by: str, count: int = 1) -> None:
+        """See that a token may have so many jobs more.
+
+        Raises:
+            TooMany: it may not.
+        """
+        most = self._max_live_per_token
+        if most is None or len(self._live) + self._being_stored.total() + count <= most:
+            return  # however they are shared out: nothing has to be counted
+        have = sum(1 for live in self._live.values() if live.record.spec.submitted_by == submitted_by)
+        have += self._being_stored[submitted_by]
+        if have + count > most:
+            raise TooMany(
+                f"this token has {have} jobs that have not ended, and asks for {count} more; {most} are allowed "
+                "(max_live_jobs_per_token): wait until some have ended, or cancel some"
+            )
 
     def counts(self) -> dict[str, int]:
         """How many jobs there are of every status."""

@@ -91,6 +91,7 @@ class Setting:
     info: ProjectInfo | None
     hostname: str
     now: float  # seconds since 1970
+    submitted_by: str = ""  # id of the token of the request
 
 
 def choose_engine(catalog: Catalog, renderer: str | None, filename: str | None) -> Engine:
@@ -200,6 +201,7 @@ def _plan_one(
         parent=parent,
         children=children,
         hostname=setting.hostname,
+        submitted_by=setting.submitted_by,
         warnings=_warnings(setting.info, plan),
         wish=setting.wish,
         missing=missing_of(choice),

@@ -33,6 +33,20 @@ class ProcessRow:
     boot: str
 
 
+@dataclass(frozen=True, slots=True)
+class TokenRow:
+    """A token or a browser's session. Times are seconds since 1970."""
+
+    id: str
+    digest: bytes
+    name: str
+    role: str
+    kind: str
+    made_by: str
+    created: float
+    expires: float | None
+
+
 def insert_job(
     id: str, status: str, revision: int, project: str | None, spec: bytes, state: bytes, wire: bytes
 ) -> Statement:
@@ -136,6 +150,32 @@ def use_install(engine: str, version: str, path: str, at: float) -> Statement:
 def remove_install(engine: str, version: str) -> Statement:
     """A managed copy was deleted."""
     return "DELETE FROM installs WHERE engine=? AND version=?", (engine, version)
+
+
+def insert_token(row: TokenRow) -> Statement:
+    """A token was made, or a browser let in."""
+    return (
+        "INSERT INTO tokens (id, digest, name, role, kind, made_by, created, expires) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+        (row.id, row.digest, row.name, row.role, row.kind, row.made_by, row.created, row.expires),
+    )
+
+
+def remove_token(id: str) -> Statement:
+    """A token was revoked, or a browser logged out."""
+    return "DELETE FROM tokens WHERE id=?", (id,)
+
+
+def forget_expired_tokens(now: float) -> Statement:
+    """Tokens and sessions whose time is over."""
+    return "DELETE FROM tokens WHERE expires <= ?", (now,)
+
+
+def load_tokens(connection: sqlite3.Connection) -> list[TokenRow]:
+    """Every token and session, in the order in which they were made."""
+    rows = connection.execute(
+        "SELECT id, digest, name, role, kind, made_by, created, expires FROM tokens ORDER BY created, id"
+    )
+    return [TokenRow(*row) for row in rows]
 
 
 def load_fetches(connection: sqlite3.Connection) -> list[tuple[str, str, str, float]]:

@@ -50,6 +50,7 @@ class JobSpec:
     parent: str | None = None
     children: tuple[str, ...] = ()
     hostname: str = ""
+    submitted_by: str = ""  # id of the token that it came with
     warnings: tuple[str, ...] = ()
     wish: VersionWish = NO_WISH  # what decides which version renders it
     missing: MissingVersion | None = None  # None: the version is settled

@@ -62,4 +62,17 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             asked REAL NOT NULL
         ) WITHOUT ROWID""",
     ),
+    (
+        # Tokens and browsers' sessions. digest: SHA-256 of the secret, which is kept nowhere.
+        """CREATE TABLE tokens (
+            id TEXT PRIMARY KEY,
+            digest BLOB NOT NULL UNIQUE,
+            name TEXT NOT NULL,
+            role TEXT NOT NULL,
+            kind TEXT NOT NULL,
+            made_by TEXT NOT NULL,
+            created REAL NOT NULL,
+            expires REAL
+        ) WITHOUT ROWID""",
+    ),
 )

@@ -52,8 +52,16 @@ EffectListener = Callable[[JobRecord, Effect], None]
 class JobService(KnownJobs):
     """All jobs of this node. Every method is for the event loop's thread."""
 
-    def __init__(self, store: Store, feed: Feed, folders: DataFolder, *, progress_interval: float = 0.25) -> None:
-        super().__init__(store)
+    def __init__(
+        self,
+        store: Store,
+        feed: Feed,
+        folders: DataFolder,
+        *,
+        progress_interval: float = 0.25,
+        max_live_per_token: int | None = None,
+    ) -> None:
+        super().__init__(store, max_live_per_token=max_live_per_token)
         self._feed = feed
         self._folders = folders
         self._progress_interval = progress_interval
@@ -144,8 +152,11 @@ class JobService(KnownJobs):
         """Store new jobs, all or none, and queue them. Returns their wire bytes once they are committed.
 
         Raises:
+            TooMany: their token has too many jobs.
             StoreError: nothing was submitted.
         """
+        by = specs[0].submitted_by if specs else ""  # one request, one token
+        self.check_room(by, len(specs))
         records: list[JobRecord] = []
         wires: list[bytes] = []
         statements: list[Statement] = []
@@ -186,7 +197,11 @@ class JobService(KnownJobs):
                 elif record.status is JobStatus.CONFIGURING:
                     self._tell_need(record)
 
-        await self._store.write(statements, committed)
+        self._being_stored[by] += len(specs)
+        try:
+            await self._store.write(statements, committed)
+        finally:
+            self._being_stored[by] -= len(specs)
         return wires
 
     # --- changing ------------------------------------------------------------------------------------------------

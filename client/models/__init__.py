@@ -1,5 +1,6 @@
 """Everything that crosses the wire, as Pydantic models: one file a noun."""
 
+from .access import AccessKind, Login, LoginCode, MadeToken, NewToken, Role, TokenInfo
 from .engines import (
     EngineArgs,
     EngineAvailability,
@@ -24,6 +25,7 @@ from .nodes import DiskBenchmark, FullStatus, NodeStatus, ServerStatus, Snapshot
 from .problems import Problem
 
 __all__ = [
+    "AccessKind",
     "AddJob",
     "ChildJob",
     "DiskBenchmark",
@@ -43,11 +45,17 @@ __all__ = [
     "JobDelta",
     "JobList",
     "JobStatus",
+    "Login",
+    "LoginCode",
+    "MadeToken",
     "MostRecentVersion",
+    "NewToken",
     "NodeStatus",
     "Problem",
+    "Role",
     "ServerStatus",
     "Snapshot",
     "SubjobUpdate",
+    "TokenInfo",
     "UnusableEngine",
 ]
