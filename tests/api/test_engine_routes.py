@@ -1,4 +1,4 @@
-"""The routes about engines, and those that will install them."""
+"""The routes about engines, and those that install them."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from client.models import EngineArgs, EngineAvailability, EngineDetail
+from client.models import EngineArgs, EngineAvailability, EngineDetail, EngineReleases, Install, InstallState
 from tests.api.conftest import Api, StartApi
+from tests.support.release_server import ReleaseFolder, serving
 
 pytestmark = pytest.mark.asyncio(loop_scope="module")
 
@@ -107,20 +108,56 @@ async def test_an_unknown_engine_is_404_and_the_known_ones_are_named(shared_api:
     assert "testpattern" in response.text
 
 
-async def test_installing_engines_is_not_there_yet(shared_api: Api) -> None:
-    key = {"engine": "ffmpeg", "version": "9.0.2", "system_os": "linux", "cpu": "x64"}
-    client = shared_api.client
-    for response in (
-        await client.get("/api/engines/download_available", params=key),
-        await client.get("/api/engines/most_recent_version", params={"engine": "ffmpeg"}),
-        await client.post("/api/engines/download", params=key),
-        await client.post("/api/engines/delete", json=key),
-    ):
-        assert response.status_code == 503
-        assert "later version" in response.text
+async def test_engines_are_offered_fetched_followed_and_deleted(start_api: StartApi) -> None:
+    folder = ReleaseFolder("4.5.2", "4.5.3", "4.4.0", renders=True)
+    async with serving(folder) as (_, url):
+        settings: dict[str, object] = {"engine_mirrors": {"studio": url}, "engine_sources": ["studio"]}
+        async with start_api(min_free_bytes=0, **settings) as api:
+            client, blender = api.client, {"engine": "blender"}
+            offered = EngineReleases.model_validate((await client.get("/api/engines/available", params=blender)).json())
+            assert [(one.version, one.lts) for one in offered.releases] == [
+                ("4.5.3", True),
+                ("4.5.2", True),
+                ("4.4.0", False),
+            ]
+            newest = (await client.get("/api/engines/most_recent_version", params=blender)).json()
+            assert newest["version"] == "4.5.3"
+            wanted = {**blender, "version": "4.5"}
+            found = (await client.get("/api/engines/download_available", params=wanted)).json()
+            assert (found["available"], found["version"], found["source"]) == (True, "4.5.3", "studio")
+            absent = await client.get("/api/engines/download_available", params={**blender, "version": "4.9"})
+            assert absent.json()["available"] is False
+            assert "4.5.3, 4.5.2, 4.4.0" in absent.json()["reason"]
+            begun = Install.model_validate((await client.post("/api/engines/download", params=wanted)).json())
+            await api.parts.installs.wait(begun.id)
+            ended = Install.model_validate((await client.get(f"/api/engines/installs/{begun.id}")).json())
+            assert (ended.state, ended.version) == (InstallState.INSTALLED, "4.5.3"), ended.reason
+            assert [one["id"] for one in (await client.get("/api/engines/installs")).json()] == [begun.id]
+            key = {**blender, "version": "4.5.3"}
+            assert (await client.post("/api/engines/delete", json=key)).text == "success"
+            again = await client.post("/api/engines/delete", json=key)
+            assert (again.status_code, "is not on this node" in again.text) == (404, True)
 
 
-async def test_requests_to_install_are_checked_all_the_same(shared_api: Api) -> None:
+async def test_without_a_source_that_answers_it_is_503_and_each_is_named(start_api: StartApi) -> None:
+    settings: dict[str, object] = {"engine_mirrors": {"nas": "http://127.0.0.1:9/"}, "engine_sources": ["nas"]}
+    async with start_api(**settings) as api:
+        key = {"engine": "blender", "version": "4.5"}
+        for response in (
+            await api.client.get("/api/engines/download_available", params=key),
+            await api.client.get("/api/engines/most_recent_version", params={"engine": "blender"}),
+            await api.client.post("/api/engines/download", params=key),
+        ):
+            assert response.status_code == 503
+            assert "nas: " in response.text
+
+
+async def test_an_unknown_install_is_404(shared_api: Api) -> None:
+    assert (await shared_api.client.get("/api/engines/installs/nope")).status_code == 404
+    assert (await shared_api.client.post("/api/engines/installs/nope/cancel")).status_code == 404
+
+
+async def test_requests_to_install_are_checked(shared_api: Api) -> None:
     client = shared_api.client
     asked = {"Accept": "application/json"}
     wrong = {"engine": "ffmpeg", "version": "1", "system_os": "beos"}
@@ -129,7 +166,14 @@ async def test_requests_to_install_are_checked_all_the_same(shared_api: Api) -> 
         await client.post("/api/engines/download", params=wrong, headers=asked),
         await client.post("/api/engines/delete", json=wrong, headers=asked),
     ):
-        assert (response.status_code, response.json()["field"]) == (400, "system_os")
+        assert (response.status_code, response.json()["field"]) == (404, "system_os")
+        assert "linux, macos, windows" in response.text
+    for path in ("../9", "9/0"):
+        bad = {"engine": "ffmpeg", "version": path}
+        assert (await client.post("/api/engines/download", params=bad)).status_code == 400
+        assert (await client.post("/api/engines/delete", json=bad)).status_code == 400
+    elsewhere = {"engine": "ffmpeg", "version": "9", "system_os": "windows"}
+    assert (await client.post("/api/engines/download", params=elsewhere)).status_code == 400
     unknown = {"engine": "nope", "version": "1"}
     assert (await client.post("/api/engines/download", params=unknown)).status_code == 404
     assert (await client.post("/api/engines/delete", json=unknown)).status_code == 404

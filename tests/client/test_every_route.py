@@ -218,15 +218,24 @@ async def test_engines(node: RenderServerProxy) -> None:
         await node.get_engine("povray")
 
 
-async def test_managed_versions_come_later(node: RenderServerProxy) -> None:
+async def test_managed_versions(node: RenderServerProxy) -> None:
+    """This node has no sources; tests/installs fetches for real."""
     with pytest.raises(Unavailable, match=r"\w+ \w+"):
         await node.is_engine_available_to_download("blender", "4.5.0")
     with pytest.raises(Unavailable):
         await node.get_most_recent_version("blender")
     with pytest.raises(Unavailable):
         await node.download_engine("blender", "4.5.0")
-    with pytest.raises(Unavailable):
+    with pytest.raises(NotFound):
         await node.delete_engine_download("blender", "4.5.0")
+    assert (await node.get_available_engines("blender")).releases == []
+    assert await node.get_installs() == []
+    with pytest.raises(NotFound):
+        await node.get_install("nope")
+    with pytest.raises(NotFound):
+        await node.cancel_install("nope")
+    pruned = await node.prune_engines(dry_run=True)
+    assert pruned.removed == []
 
 
 async def test_debug_routes(node: RenderServerProxy, finished: Job) -> None:

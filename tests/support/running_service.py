@@ -85,7 +85,7 @@ def run_zordon(*arguments: str | Path, environment: dict[str, str], cwd: Path | 
 def running_service(data_dir: Path, **settings: str) -> Iterator[Service]:
     """A service in a process of its own while the context lasts; settings as environment variables."""
     with asyncio.Runner() as runner:
-        context = own_service(data_dir, settings)
+        context = own_service(data_dir, {"ZORDON_ENGINE_SOURCES": "[]", **settings})
         node = runner.run(context.__aenter__())
         try:
             token = (data_dir / "token").read_text().strip()
