@@ -17,9 +17,13 @@ from fastapi import FastAPI
 from starlette.responses import PlainTextResponse
 from starlette.types import Message, Receive, Scope, Send
 
+from app.access.access import Access
+from app.access.audit import Audit
+from app.access.codes import LoginCodes
+from app.access.tokens import Tokens
+from app.access.tries import FailedTries
 from app.api import build_api
 from app.api.front import Front
-from app.api.guard import Guard
 from app.api.parts import Parts
 from app.installs.copies import ManagedCopies
 from app.installs.demand import Demand
@@ -116,7 +120,20 @@ class Application:
             stack.push_async_callback(workers.close)
             previews = Previews(workers)
             stack.push_async_callback(previews.close)
-            jobs = JobService(store, feed, folders, progress_interval=settings.progress_interval)
+            tokens = Tokens(store, self.token)
+            await tokens.load()
+            audit = Audit(folders.root, settings.max_audit_bytes)
+            audit.open()
+            stack.push_async_callback(audit.close)
+            cookie = f"zordon_{node_id[:8]}"
+            access = Access(tokens, LoginCodes(), FailedTries(settings.max_failed_tries), audit, cookie)
+            jobs = JobService(
+                store,
+                feed,
+                folders,
+                progress_interval=settings.progress_interval,
+                max_live_per_token=settings.max_live_jobs_per_token,
+            )
             stack.push_async_callback(jobs.close)
             catalog = EngineCatalog(settings, folders.engines)
             catalog.remember_uses(await store.read(queries.load_installs))
@@ -164,6 +181,7 @@ class Application:
             yield Parts(
                 settings=settings,
                 folders=folders,
+                access=access,
                 store=store,
                 feed=feed,
                 jobs=jobs,
@@ -186,7 +204,7 @@ class Application:
                 self._trouble = str(error)
                 raise
             api.state.parts = parts
-            self._front = Front(api, Guard(self.settings, self.token))
+            self._front = Front(api, self.settings, parts.access)
             try:
                 yield
             finally:

@@ -102,9 +102,7 @@ class Tokens:
         """
         present = [identity for identity in self.all() if identity.kind is not AccessKind.SESSION]
         if wanted.name in self._being_made or any(identity.name == wanted.name for identity in present):
-            raise AccessError(
-                409, f"a token is called {wanted.name!r} already; revoke it or take another name", "name"
-            )
+            raise AccessError(409, f"a token is called {wanted.name!r} already; revoke it or take another name", "name")
         if len(present) >= MAX_TOKENS:
             raise AccessError(409, f"there are {len(present)} tokens already; revoke those that nobody uses")
         lasts = None if wanted.days is None else wanted.days * _DAY

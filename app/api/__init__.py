@@ -10,9 +10,11 @@ from collections.abc import Callable
 from contextlib import AbstractAsyncContextManager
 
 from fastapi import FastAPI
+from fastapi.routing import APIRoute
 
-from app.api import debug, engines, installs, jobs, lifecycle, node, openapi, outputs, previews, start
+from app.api import access, debug, engines, installs, jobs, lifecycle, node, openapi, outputs, previews, start
 from app.api.errors import install_handlers
+from app.api.permissions import OPENAPI_PATH, Permissions
 from app.settings import Settings
 from app.version import APP_VERSION
 
@@ -32,15 +34,19 @@ def build_api(settings: Settings, lifespan: Lifespan | None = None) -> FastAPI:
         version=APP_VERSION,
         description=openapi.DESCRIPTION,
         lifespan=lifespan,
-        openapi_url="/api/openapi.json",
+        openapi_url=OPENAPI_PATH,
         docs_url=None,
         redoc_url=None,
         redirect_slashes=False,
     )
     install_handlers(api)
     # Those with fixed paths come before those whose path has a name in the same place.
-    nouns = (start, jobs, outputs, previews, lifecycle, node, installs, engines, *((debug,) if settings.debug else ()))
+    debugging = (debug,) if settings.debug else ()
+    nouns = (start, access, jobs, outputs, previews, lifecycle, node, installs, engines, *debugging)
     for noun in nouns:
         api.include_router(noun.router)
+    api.state.permissions = Permissions(
+        [route for noun in nouns for route in noun.router.routes if isinstance(route, APIRoute)]
+    )
     openapi.install(api)
     return api

@@ -14,6 +14,7 @@ from fastapi import FastAPI, Request, Response
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
 
+from app.access.errors import AccessError
 from app.installs.errors import InstallError
 from app.jobs.errors import RequestError
 from app.jobs.keys import KeyReused
@@ -73,6 +74,7 @@ _KNOWN = (
     RequestError,
     Refusal,
     InstallError,
+    AccessError,
     UnknownEngine,
     OutputGone,
     RequestValidationError,
@@ -97,7 +99,7 @@ def problem_of(error: Exception) -> ApiError:
             return ApiError(error.status, error.message, field=error.field)
         case Refusal():
             return ApiError(400, error.message, field=error.field)
-        case InstallError():
+        case InstallError() | AccessError():
             return ApiError(error.status, error.message, field=error.field)
         case UnknownEngine():
             return ApiError(404, str(error), title="Engine not found")

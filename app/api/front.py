@@ -9,10 +9,14 @@ from contextlib import suppress
 from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
+from app.access.access import Access
 from app.api.errors import ApiError, ClientGone, error_answer, problem_of
-from app.api.guard import Guard
+from app.api.guard import HARMLESS, Guard
 from app.api.lists import BASE_HEADERS
 from app.api.parts import parts_of
+from app.api.permissions import Permissions
+from app.api.who import CHANGE, WHO, Change, address_of
+from app.settings import Settings
 
 _LARGE = 64 * 1024
 """A larger body that was not read makes an error close the connection: nobody wants the rest of it."""
@@ -25,9 +29,11 @@ _CLOSE = (b"connection", b"close")
 class Front:
     """ASGI: what the server runs."""
 
-    def __init__(self, api: FastAPI, guard: Guard) -> None:
+    def __init__(self, api: FastAPI, settings: Settings, access: Access) -> None:
         self.api = api
-        self._guard = guard
+        self._permissions: Permissions = api.state.permissions
+        self._guard = Guard(settings, access, self._permissions)
+        self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the lifespan."""
@@ -38,6 +44,33 @@ class Front:
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": "there are no web sockets here"})
             return
+        if scope["method"] in HARMLESS:
+            await self._answer(scope, receive, send)
+        else:
+            await self._answer_noted(scope, receive, send)
+
+    async def _answer_noted(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """A request that changes something: the audit is told who asked, and how it ended."""
+        change = scope[CHANGE] = Change(None)
+        status: int | None = None
+
+        async def watched(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            await self._answer(scope, receive, watched)
+        finally:
+            who = scope.get(WHO) or change.who
+            if who is not None:
+                asked = self._permissions.of(scope["method"], scope["path"])
+                if asked.operation:
+                    facts = {**asked.subject(scope["path"]), **change.facts}
+                    self._access.audit.note(who, asked.operation, address_of(scope), status, facts)
+
+    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
         headers: dict[bytes, bytes] = dict(scope["headers"])
         body = _Body(receive) if _is_large(headers) else None
         receive = body or receive
@@ -63,7 +96,8 @@ class Front:
             nonlocal complete, rest
             if message["type"] == "http.response.start":
                 given = message.get("headers", ())
-                more = [header for header in BASE_HEADERS if header not in given]
+                named = {name for name, _ in given}
+                more = [header for header in BASE_HEADERS if header[0] not in named]
                 if message["status"] >= 400 and large is not None and not large.complete:
                     rest = large
                     more.append(_CLOSE)

@@ -1,36 +1,57 @@
-"""Who may ask at all: the checks that come before any route, on raw header bytes.
+"""Who may ask for what: the checks that come before any route, on raw header bytes.
 
 The node answers under its own names only (a web page that points its own name at 127.0.0.1 is refused), refuses every
-request that a page of somebody else's sends, and asks for the token on every route but the heartbeat and the start
-page.
+request that a page of somebody else's sends, and asks for a token, or the cookie of a browser that was let in, whose
+role covers what is asked for: on every route but the heartbeat, the start page and the login.
 """
 
 from __future__ import annotations
 
 import ipaddress
 import socket
+import time
 from collections.abc import Mapping
 from functools import lru_cache
-from hmac import compare_digest
+from typing import Final
 
 from starlette.types import Scope
 
+from app.access.access import Access
+from app.access.identity import Identity
 from app.api.errors import ApiError
+from app.api.permissions import Permissions
+from app.api.who import WHO, address_of
 from app.settings import Settings
 from app.version import API_VERSION
+from client.models import AccessKind, Role
 
 MAX_HEADERS = 100
 MAX_TARGET = 8192
 """Bytes of path and query."""
 
-OPEN_PATHS = frozenset({"/", "/api/heartbeat"})
-"""Answered without a token."""
+HARMLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+"""Methods that change nothing."""
 
 _MAJOR = API_VERSION.partition(".")[0].encode()
 _OURS = API_VERSION.encode()
 _ONCE = frozenset(
-    {b"host", b"origin", b"authorization", b"x-api-token", b"x-api-version", b"content-length", b"content-type"}
+    {
+        b"host",
+        b"origin",
+        b"authorization",
+        b"cookie",
+        b"sec-fetch-site",
+        b"x-api-token",
+        b"x-api-version",
+        b"content-length",
+        b"content-type",
+    }
 )
+_OWN_PAGES = frozenset({b"same-origin", b"none"})
+"""What a browser says of a request (Sec-Fetch-Site) that no page of another origin has made."""
+_TOKEN_WANTED: Final = {"WWW-Authenticate": 'Bearer realm="zordon"'}
+_BEARER = b"Bearer "
+
 _REMEMBERED = 1024
 
 Headers = Mapping[bytes, bytes]
@@ -42,24 +63,32 @@ class Guard:
 
     Args:
         settings: names under which it may be called; whether it is on the local network.
-        token: what a request must carry.
+        access: the tokens and sessions that let somebody in.
+        permissions: what each request asks for.
     """
 
-    def __init__(self, settings: Settings, token: str) -> None:
-        self._token = token.encode()
-        self._bearer = b"Bearer " + self._token
+    def __init__(self, settings: Settings, access: Access, permissions: Permissions) -> None:
+        self._access = access
+        self._permissions = permissions
+        self._open = permissions.open_paths
         self._lan = settings.lan
         self._names = own_names(settings)
         self._seen: set[bytes] = set()  # Host headers that were found right, as they came
+        self._cookie = access.cookie.encode() + b"="
+        # Whom a secret stands for, so that a client that asks often is not hashed each time. Only right ones are kept.
+        self._of_token: dict[bytes, Identity] = {}
+        self._of_cookie: dict[bytes, Identity] = {}
 
     def check(self, scope: Scope, headers: Headers) -> ApiError | None:
-        """Why the request is refused; None if it is not."""
+        """Why the request is refused; None if it is not. Then ``scope[WHO]`` says who asks, unless the route is open to
+        everybody."""
         count = len(scope["headers"])
         if count > MAX_HEADERS:
             return ApiError(431, f"the request has more than {MAX_HEADERS} headers")
         if len(headers) != count and (refusal := _repeated(scope)) is not None:
             return refusal
-        if len(scope["path"]) + len(scope["query_string"]) > MAX_TARGET:
+        path: str = scope["path"]
+        if len(path) + len(scope["query_string"]) > MAX_TARGET:
             return ApiError(414, f"the path and query are longer than {MAX_TARGET} bytes")
         host = headers.get(b"host", b"")
         if host not in self._seen and not self._is_ours(host, scope):
@@ -70,28 +99,74 @@ class Guard:
                 field="Host",
             )
         origin = headers.get(b"origin")
-        if origin is not None and origin.partition(b"://")[2] != host:
+        if origin is not None and not _is_own_origin(origin, host, scope):
             return ApiError(403, "requests of other web pages are refused", field="Origin")
+        site = headers.get(b"sec-fetch-site")
+        if site is not None and site not in _OWN_PAGES and not _is_link_to_start(scope, headers):
+            return ApiError(403, "requests of other web pages are refused", field="Sec-Fetch-Site")
         version = headers.get(b"x-api-version")
         if version is not None and version != _OURS and (refusal := _wrong_version(version)) is not None:
             return refusal
-        if not self._authorised(headers) and scope["path"] not in OPEN_PATHS:
-            return ApiError(
-                401,
-                "the token is missing or wrong; send it as 'Authorization: Bearer <token>'",
-                field="Authorization",
-                headers={"WWW-Authenticate": 'Bearer realm="zordon"'},
-            )
-        return None
+        if path in self._open:
+            return None
+        return self._check_right(scope, headers, path, origin)
 
-    def _authorised(self, headers: Headers) -> bool:
+    def _check_right(self, scope: Scope, headers: Headers, path: str, origin: bytes | None) -> ApiError | None:
+        """Whether the request carries a secret, and whether its role covers what is asked for."""
         given = headers.get(b"authorization")
         if given is not None:
-            if compare_digest(given, self._bearer):
-                return True
-            scheme, _, value = given.partition(b" ")
-            return scheme.lower() == b"bearer" and compare_digest(value.strip(), self._token)
-        return compare_digest(headers.get(b"x-api-token", b""), self._token)
+            secret = given[7:] if given.startswith(_BEARER) else _bearer_of(given)
+            who = self._of_token.get(secret) or self._token(secret)
+        elif (secret := headers.get(b"x-api-token", b"")) != b"":
+            who = self._of_token.get(secret) or self._token(secret)
+        elif (cookies := headers.get(b"cookie")) is not None and (secret := self._cookie_in(cookies)) != b"":
+            who = self._of_cookie.get(secret) or self._session(secret)
+        else:
+            return ApiError(
+                401,
+                "the token is missing; send it as 'Authorization: Bearer <token>'",
+                field="Authorization",
+                headers=_TOKEN_WANTED,
+            )
+        if who is None or who.revoked or (who.expires is not None and time.time() >= who.expires):
+            return self.wrong_secret(
+                scope, "the token is wrong; send it as 'Authorization: Bearer <token>'", "Authorization"
+            )
+        scope[WHO] = who
+        method = scope["method"]
+        if who.kind is AccessKind.SESSION and origin is None and method not in HARMLESS:
+            # Every browser names the page that a changing request comes from; without that it may be any page.
+            return ApiError(403, "a change that a browser asks for must come with its Origin", field="Origin")
+        if who.role is not Role.ADMIN:
+            permission = self._permissions.of(method, path)
+            if permission.role is not None and not who.may(permission.role):
+                return ApiError(
+                    403,
+                    f"this token has the role {who.role.value}; {permission.operation} needs the role "
+                    f"{permission.role.value}",
+                    title="Role too low",
+                    field="Authorization",
+                )
+        return None
+
+    def wrong_secret(self, scope: Scope, message: str, field: str) -> ApiError:
+        """The answer to a wrong secret: 401, or 429 if its address has shown too many."""
+        seconds = self._access.tries.failed(address_of(scope))
+        return refused_try(seconds, message, field)
+
+    def _token(self, secret: bytes) -> Identity | None:
+        return _kept(self._of_token, secret, self._access.tokens.of_token(secret))
+
+    def _session(self, secret: bytes) -> Identity | None:
+        return _kept(self._of_cookie, secret, self._access.tokens.of_session(secret))
+
+    def _cookie_in(self, cookies: bytes) -> bytes:
+        """The secret in a ``Cookie`` header; empty if ours is not in it."""
+        for cookie in cookies.split(b";"):
+            cookie = cookie.strip()
+            if cookie.startswith(self._cookie):
+                return cookie[len(self._cookie) :]
+        return b""
 
     def _is_ours(self, host: bytes, scope: Scope) -> bool:
         name = host_name(host)
@@ -100,6 +175,23 @@ class Guard:
                 self._seen.add(host)
             return True
         return False
+
+
+def refused_try(seconds: int | None, message: str, field: str) -> ApiError:
+    """The answer to a wrong secret.
+
+    Args:
+        seconds: when the next try may come; None: at once.
+    """
+    if seconds is None:
+        return ApiError(401, message, field=field, headers=_TOKEN_WANTED)
+    return ApiError(
+        429,
+        f"too many wrong tokens came from this address; try again in {seconds} seconds (max_failed_tries). A right one "
+        "is taken at any time",
+        field=field,
+        headers={"Retry-After": str(seconds)},
+    )
 
 
 def own_names(settings: Settings) -> frozenset[str]:
@@ -151,6 +243,36 @@ def _is_address_of_socket(name: str, scope: Scope) -> bool:
         return server is not None and ipaddress.ip_address(name) == ipaddress.ip_address(server[0])
     except ValueError:
         return False
+
+
+def _is_own_origin(origin: bytes, host: bytes, scope: Scope) -> bool:
+    """Whether a page has our address. Behind a proxy that speaks HTTPS for us, only the proxy knows the scheme."""
+    scheme, _, rest = origin.partition(b"://")
+    return rest == host and (scheme == b"https" or scope.get("scheme") != "https")
+
+
+def _is_link_to_start(scope: Scope, headers: Headers) -> bool:
+    """Whether somebody followed a link of another page to the start page, which has no data."""
+    return (
+        scope["path"] == "/"
+        and scope["method"] == "GET"
+        and headers.get(b"sec-fetch-mode") == b"navigate"
+        and headers.get(b"sec-fetch-dest") == b"document"
+    )
+
+
+def _bearer_of(given: bytes) -> bytes:
+    """The token in an ``Authorization`` header of any spelling; empty if it is none."""
+    scheme, _, value = given.partition(b" ")
+    return value.strip() if scheme.lower() == b"bearer" else b""
+
+
+def _kept(known: dict[bytes, Identity], secret: bytes, who: Identity | None) -> Identity | None:
+    if who is not None:
+        if len(known) >= _REMEMBERED:
+            known.clear()
+        known[secret] = who
+    return who
 
 
 def _repeated(scope: Scope) -> ApiError | None:

@@ -7,10 +7,12 @@ is for are measured in ``bench/``, beside a bare ASGI app.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
+import orjson
 from starlette.types import Receive, Scope, Send
 
 from app.api.bodies import body_chunks, flag, query_of, read_body
@@ -19,6 +21,7 @@ from app.api.guard import is_loopback
 from app.api.lists import BASE_HEADERS, Answer, Header, JobLists, answer_of, json_answer
 from app.api.parts import Parts
 from app.api.waiting import Woken, stays, until_changed
+from app.api.who import MAX_NOTED, note, still_good, who_of
 from app.jobs.service import JobNotFound
 
 HEARTBEAT_SECONDS: Final = 15.0
@@ -43,6 +46,7 @@ _STREAM_START: Final = {
         (b"x-accel-buffering", b"no"),
     ],
 }
+_END: Final = {"type": "http.response.body", "body": b"", "more_body": False}
 _COMMENT: Final = {"type": "http.response.body", "body": b":\n\n", "more_body": True}
 _JOB_PATH: Final = "/api/jobs/"
 
@@ -101,6 +105,7 @@ class HotPaths:
         query = query_of(scope["query_string"])
         delta, token = flag(query, "delta"), query.get("token")
         woken = await until_changed(self._feed, token, self._seconds, receive)
+        still_good(scope)
         if woken is Woken.CHANGED:
             await _send(send, self._lists.delta(token) if delta else await self._lists.suited(headers))
         elif woken is Woken.QUIET:
@@ -126,12 +131,16 @@ class HotPaths:
         """``GET /api/events``: every delta as a server-sent event whose id is its token, until somebody leaves."""
         last = headers.get(b"last-event-id")
         token = last.decode("latin-1") if last is not None else query_of(scope["query_string"]).get("token")
+        who = who_of(scope)
         await send(_STREAM_START)
         # A first byte at once, so that a proxy passes the headers on and the client knows that it is connected.
         await send(_COMMENT)
         while True:
             woken = await until_changed(self._feed, token, HEARTBEAT_SECONDS, receive)
             if woken is Woken.GONE:
+                return
+            if not who.good(time.time()):
+                await send(_END)  # of the stream: the token was revoked meanwhile
                 return
             if woken is Woken.CHANGED:
                 body = self._lists.delta(token).body["body"]
@@ -143,7 +152,7 @@ class HotPaths:
             elif not self._feed.closed:
                 await send(_COMMENT)
             if self._feed.closed:
-                await send({"type": "http.response.body", "body": b"", "more_body": False})
+                await send(_END)
                 return
 
     # --- submitting ----------------------------------------------------------------------------------------------
@@ -152,12 +161,12 @@ class HotPaths:
         """``POST /api/add_job``: answers when the jobs are committed."""
         given = headers.get(b"idempotency-key")
         key = None if given is None else given.decode("latin-1")
-        local = is_loopback(scope)
+        local, by = is_loopback(scope), who_of(scope).id
         content_type = headers.get(b"content-type", b"").decode("latin-1")
         kind = content_type.partition(";")[0].strip().lower()
         if kind == "application/json":
             body = await read_body(headers, receive, self._parts.settings.max_json_bytes)
-            wires = await self._parts.intake.from_json(body, local=local, key=key)
+            wires = await self._parts.intake.from_json(body, local=local, key=key, by=by)
         elif kind == "multipart/form-data":
             length = headers.get(b"content-length", b"")
             wires = await self._parts.intake.from_multipart(
@@ -166,6 +175,7 @@ class HotPaths:
                 int(length) if length.isdigit() else None,
                 local=local,
                 key=key,
+                by=by,
             )
         else:
             raise ApiError(
@@ -173,6 +183,7 @@ class HotPaths:
                 f"the Content-Type is {kind[:60]!r}; it must be application/json or multipart/form-data",
                 field="Content-Type",
             )
+        note(scope, jobs=[orjson.loads(wire)["id"] for wire in wires[:MAX_NOTED]], job_count=len(wires))
         await _send(send, json_answer(b"".join((b"[", b",".join(wires), b"]"))))
 
 

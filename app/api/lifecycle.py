@@ -13,6 +13,7 @@ from app.api.bodies import read_model
 from app.api.errors import ApiError
 from app.api.openapi import ADD_JOB_BODY, NO_JOB, failures, json_body, text
 from app.api.parts import PartsOf
+from app.api.who import WhoOf, check_is_own
 from app.jobs.events import ChildEnded
 from app.jobs.service import JobNotFound
 from client.models import Job, SubjobUpdate
@@ -60,12 +61,15 @@ async def add_job(
 )
 async def cancel_job(
     parts: PartsOf,
+    who: WhoOf,
     job_id: str,
     confirm: Confirm,
     redirect: Annotated[bool, Query(description="Redirect to the start page instead of answering the job.")] = False,
 ) -> Response:
-    """Stop a job and its subjobs; answers the job when none of its processes is alive. What is finished stays."""
+    """Stop a job and its subjobs; answers the job when none of its processes is alive. What is finished stays. A job
+    that was submitted with another token takes the role `admin`."""
     _confirmed(confirm)
+    check_is_own(who, await parts.jobs.record(job_id))
     wire = await parts.jobs.cancel(job_id)
     return RedirectResponse("/", status_code=302) if redirect else json_bytes(wire)
 

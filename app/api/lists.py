@@ -20,8 +20,15 @@ GZIP_FROM = 64 * 1024
 _KEPT_DELTAS = 64
 
 Header = tuple[bytes, bytes]
-BASE_HEADERS: tuple[Header, ...] = ((b"x-api-version", API_VERSION.encode()), (b"x-content-type-options", b"nosniff"))
-"""On every answer of this service."""
+BASE_HEADERS: tuple[Header, ...] = (
+    (b"x-api-version", API_VERSION.encode()),
+    (b"x-content-type-options", b"nosniff"),
+    (b"referrer-policy", b"no-referrer"),
+    (b"cross-origin-resource-policy", b"same-origin"),
+    (b"x-frame-options", b"DENY"),
+)
+"""On every answer of this service. The last four: a browser takes no answer for another type than we say, tells nobody
+our addresses, and lets no page of somebody else's show or frame what we answer."""
 JSON: Header = (b"content-type", b"application/json")
 _LIST_HEADERS: tuple[Header, ...] = (*BASE_HEADERS, JSON)
 _VARY: Header = (b"vary", b"accept-encoding")

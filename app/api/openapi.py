@@ -13,27 +13,30 @@ from fastapi.openapi.utils import get_openapi
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
+from app.api.permissions import role_of
 from app.version import API_VERSION
-from client.models import AddJob, EngineKey, Problem, SubjobUpdate
+from client.models import AddJob, EngineKey, Login, NewToken, Problem, SubjobUpdate
 
 Document = dict[str, Any]  # an OpenAPI document: JSON of any shape
 Responses = dict[int | str, dict[str, Any]]
 
 _REF: Final = "#/components/schemas/"
-_EXTRA_MODELS: Final[tuple[type[BaseModel], ...]] = (Problem, AddJob, EngineKey, SubjobUpdate)
+_EXTRA_MODELS: Final[tuple[type[BaseModel], ...]] = (Problem, AddJob, EngineKey, Login, NewToken, SubjobUpdate)
 """Models that stand in raw bodies and errors, which FastAPI does not look into."""
 
 DESCRIPTION: Final = f"""One node of a Zordon render farm.
 
-Every request but the heartbeat and the start page carries the node's token: `Authorization: Bearer <token>`. A client
-may send the version that it speaks as `X-API-Version`; another major version than {API_VERSION} is refused with 400,
-and every answer names ours. Errors are plain text, or RFC 9457 problem details for clients whose `Accept` names JSON.
+Every request but the heartbeat, the start page and the login carries a token: `Authorization: Bearer <token>`. What it
+may be used for is its role; the least one for each operation is its `x-zordon-role`. A client may send the version that
+it speaks as `X-API-Version`; another major version than {API_VERSION} is refused with 400, and every answer names ours.
+Errors are plain text, or RFC 9457 problem details for clients whose `Accept` names JSON.
 """
 
 _COMMON: Final[Mapping[int, str]] = {
     400: "The request is wrong; the text says what would be right.",
     401: "The token is missing or wrong.",
-    403: "The request comes from a web page of somebody else.",
+    403: "The role of the token is too low, or the request comes from a web page of somebody else.",
+    429: "Too many wrong tokens came from this address; Retry-After says when to try again.",
     500: "The service has a fault.",
 }
 
@@ -139,6 +142,8 @@ def _document(api: FastAPI) -> Document:
     for operations in document["paths"].values():
         for operation in operations.values():
             operation["responses"].pop("422", None)
+            role = role_of(operation["operationId"])
+            operation["x-zordon-role"] = None if role is None else role.value
     document["components"]["securitySchemes"] = {"token": {"type": "http", "scheme": "bearer"}}
     document["security"] = [{"token": []}]
     return document

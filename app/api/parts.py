@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, cast
 
 from fastapi import Depends, FastAPI, Request
 
+from app.access.access import Access
 from app.installs.copies import ManagedCopies
 from app.installs.demand import Demand
 from app.installs.installs import Installs
@@ -35,6 +36,7 @@ class Parts:
 
     settings: Settings
     folders: DataFolder
+    access: Access
     store: Store
     feed: Feed
     jobs: JobService

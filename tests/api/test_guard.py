@@ -77,16 +77,18 @@ async def test_further_names_come_from_the_settings(start_api: StartApi) -> None
         assert (await api.client.get("/api/jobs", headers={"Host": "farm.studio.example:80"})).status_code == 200
 
 
-async def test_with_lan_the_address_that_was_called_is_a_name(api_scope: dict[str, object]) -> None:
+async def test_with_lan_the_address_that_was_called_is_a_name(shared_api: Api, api_scope: dict[str, object]) -> None:
     there = {**api_scope, "server": ("192.168.7.7", 8080)}
     headers = {b"host": b"192.168.7.7:8080", b"authorization": f"Bearer {TOKEN}".encode()}
     listed = {**there, "headers": list(headers.items())}
-    assert Guard(load_settings(lan=True), TOKEN).check(listed, headers) is None
-    refusal = Guard(load_settings(), TOKEN).check(listed, headers)
+    access, permissions = shared_api.parts.access, shared_api.application.api.state.permissions
+    on_lan = Guard(load_settings(lan=True), access, permissions)
+    assert on_lan.check(listed, headers) is None
+    refusal = Guard(load_settings(), access, permissions).check(listed, headers)
     assert refusal is not None
     assert refusal.field == "Host"
     other = {**headers, b"host": b"192.168.7.8:8080"}
-    assert Guard(load_settings(lan=True), TOKEN).check({**there, "headers": list(other.items())}, other) is not None
+    assert on_lan.check({**there, "headers": list(other.items())}, other) is not None
 
 
 @pytest.fixture

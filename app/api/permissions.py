@@ -1,0 +1,137 @@
+"""Which role each operation asks for: one table, for the guard, for the OpenAPI document and for the tests.
+
+The guard asks before any routing, with the routes' own patterns in the routes' own order, so that it can only come to
+the same route as the router does. What is not in the table is for administrators: forgetting an entry opens nothing.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from fastapi.routing import APIRoute
+
+from client.models import Role
+
+OPENAPI_PATH: Final = "/api/openapi.json"
+
+ROLES: Final[Mapping[str, Role | None]] = {
+    # Open to everybody.
+    "get_start_page": None,
+    "heartbeat": None,
+    "login": None,
+    # Looking.
+    "get_openapi": Role.READ,
+    "get_jobs": Role.READ,
+    "long_poll_jobs": Role.READ,
+    "get_events": Role.READ,
+    "get_jobs_by_status": Role.READ,
+    "get_job": Role.READ,
+    "get_job_logs": Role.READ,
+    "get_job_files": Role.READ,
+    "download_job_file": Role.READ,
+    "download_all_job_files": Role.READ,
+    "get_job_thumbnail": Role.READ,
+    "get_status": Role.READ,
+    "get_snapshot": Role.READ,
+    "get_full_status": Role.READ,
+    "get_presets": Role.READ,
+    "get_engines": Role.READ,
+    "get_engine_names": Role.READ,
+    "get_engine": Role.READ,
+    "get_engine_availability": Role.READ,
+    "get_engine_args": Role.READ,
+    "get_engine_help": Role.READ,
+    "get_engine_for_filename": Role.READ,
+    "get_available_engines": Role.READ,
+    "is_engine_available_to_download": Role.READ,
+    "get_most_recent_engine_version": Role.READ,
+    "get_installs": Role.READ,
+    "get_install": Role.READ,
+    "whoami": Role.READ,
+    "logout": Role.READ,
+    # Rendering. Of other people's jobs, see app.api.who.check_is_own.
+    "add_job": Role.SUBMIT,
+    "cancel_job": Role.SUBMIT,
+    # Another node of the farm.
+    "update_subjob": Role.PEER,
+    # What cannot be undone, costs the machine, or gives rights away.
+    "delete_job": Role.ADMIN,
+    "run_cpu_benchmark": Role.ADMIN,
+    "run_disk_benchmark": Role.ADMIN,
+    "download_engine": Role.ADMIN,
+    "cancel_install": Role.ADMIN,
+    "delete_engine_download": Role.ADMIN,
+    "prune_engines": Role.ADMIN,
+    "get_tokens": Role.ADMIN,
+    "add_token": Role.ADMIN,
+    "revoke_token": Role.ADMIN,
+    "make_login_code": Role.ADMIN,
+    "get_detected_clients": Role.ADMIN,
+    "clear_history": Role.ADMIN,
+}
+"""The least role by operation id; None: no token is asked for."""
+
+_REMEMBERED: Final = 2048
+_LONGEST: Final = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Permission:
+    """What a request is, and the least role for it. ``operation`` is empty if there is no such route."""
+
+    operation: str
+    role: Role | None
+    pattern: re.Pattern[str] | None = None
+
+    def subject(self, path: str) -> dict[str, str]:
+        """What the path names, such as the id of a job, by the names in the route's own path."""
+        found = self.pattern.match(path) if self.pattern is not None and self.pattern.groups else None
+        return {} if found is None else {name: value[:_LONGEST] for name, value in found.groupdict().items()}
+
+
+_NO_ROUTE: Final = Permission("", Role.READ)
+"""Whoever has a token is told that there is no such route, or not with that method."""
+
+
+def role_of(operation: str) -> Role | None:
+    """The least role for an operation; None: it is open to everybody."""
+    return ROLES.get(operation, Role.ADMIN)
+
+
+class Permissions:
+    """Finds what a request asks for.
+
+    Args:
+        routes: every declared route, in the order in which the router tries them.
+    """
+
+    def __init__(self, routes: Sequence[APIRoute]) -> None:
+        self._routes = [
+            (route.methods or set(), route.path_regex, Permission(name, role_of(name), route.path_regex))
+            for route in routes
+            if (name := route.operation_id or route.name)
+        ]
+        self.open_paths = frozenset(route.path for route in routes if role_of(route.operation_id or route.name) is None)
+        self._known: dict[tuple[str, str], Permission] = {}
+
+    def of(self, method: str, path: str) -> Permission:
+        """The operation behind a method and a path."""
+        key = (method, path)
+        found = self._known.get(key)
+        if found is None:
+            found = self._find(method, path)
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            self._known[key] = found
+        return found
+
+    def _find(self, method: str, path: str) -> Permission:
+        if path == OPENAPI_PATH:
+            return Permission("get_openapi", role_of("get_openapi"))
+        for methods, pattern, permission in self._routes:
+            if method in methods and pattern.match(path):
+                return permission
+        return _NO_ROUTE
