@@ -105,6 +105,21 @@ class AttemptReleased:
 
 
 @dataclass(frozen=True, slots=True)
+class AttemptHeld:
+    """The attempt could not go on because the disk is full. That is nobody's fault: its frames go back without blame
+    and wait until there is space."""
+
+    attempt: str
+    reason: str
+    at: float
+
+
+@dataclass(frozen=True, slots=True)
+class SpaceFound:
+    """There is space on the disk again."""
+
+
+@dataclass(frozen=True, slots=True)
 class Reconciled:
     """After a start: what really is in the output folder. Attempts of the time before are over."""
 
@@ -128,6 +143,20 @@ class CancelAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class RetryAsked:
+    """A person wants the frames that are missing rendered (again), in a job that has ended or has given frames up.
+
+    ``done``, ``files``: what really is in the output folder of a job that has ended, and how many outputs that makes;
+    None: nobody has looked, and what is known stands. ``children``: subjobs that were brought back to life.
+    """
+
+    at: float
+    done: IndexSet | None = None
+    files: int = 0
+    children: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
 class ChildEnded:
     """A subjob of this job reached its last state."""
 
@@ -148,9 +177,12 @@ JobEvent = (
     | FrameFailed
     | AttemptFailed
     | AttemptReleased
+    | AttemptHeld
+    | SpaceFound
     | Reconciled
     | WarningNoted
     | CancelAsked
+    | RetryAsked
     | ChildEnded
 )
 
@@ -165,6 +197,11 @@ class Queue:
     """
 
     backoff: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class AwaitSpace:
+    """Frames of the job are waiting for space on the disk; :class:`SpaceFound` must come when there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -203,4 +240,4 @@ class NeedEngine:
     fetch: bool  # False: a person has to install it, or the sources have to be asked again
 
 
-Effect = Queue | StopAttempts | CancelChildren | Ended | NeedEngine
+Effect = Queue | AwaitSpace | StopAttempts | CancelChildren | Ended | NeedEngine

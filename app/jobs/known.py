@@ -6,13 +6,14 @@ Only :class:`app.jobs.service.JobService` changes any of it.
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 
 from app.jobs import queries
 from app.jobs.codec import IDLE, JobProgress, record_from
 from app.jobs.errors import TooMany
 from app.jobs.record import JobRecord, JobSpec
-from app.jobs.store import Store
+from app.jobs.store import Statement, Store
 from client.models import JobStatus
 
 
@@ -23,12 +24,23 @@ class JobNotFound(LookupError):
         super().__init__(f"there is no job {job_id[:100]!r} on this node")
 
 
+@dataclass(frozen=True, slots=True)
+class Unsaved:
+    """A change of a job that is not stored yet."""
+
+    before: JobRecord
+    spec: bool  # whether it changed the spec
+    also: Sequence[Statement]  # what is to be stored in the same transaction
+    committed: Callable[[], None]
+
+
 @dataclass(slots=True)
 class LiveJob:
     """A job that has not ended (or whose end is not committed yet)."""
 
     record: JobRecord
     committed: JobRecord
+    unsaved: list[Unsaved] = field(default_factory=list)  # changes that could not be stored, oldest first
     progress: JobProgress = IDLE
     progress_at: float = 0.0
 

@@ -75,6 +75,8 @@ class JobState:
     running: tuple[RunningChunk, ...] = ()
     strikes: tuple[IndexSet, ...] = ()  # strikes[k]: frames that were to blame for at least k+1 failed attempts
     fruitless: int = 0  # failed attempts in a row without one verified frame
+    cause: str = ""  # a FailureCause: of what failed last
+    needs_space: bool = False  # its frames wait until there is space on the disk
     attempts: int = 0
     ending: JobStatus | None = None  # the last state it will have as soon as no attempt is alive
     ending_reason: str = ""
@@ -117,8 +119,9 @@ class JobRecord:
         return positions
 
     def waiting_positions(self) -> IndexSet:
-        """Positions of the frames that nobody renders, has rendered or has given up; none if the job is ending."""
-        if self.state.ending is not None:
+        """Positions of the frames that nobody renders, has rendered or has given up; none if the job is ending or
+        waits for space on the disk."""
+        if self.state.ending is not None or self.state.needs_space:
             return NO_FRAMES
         return self.spec.frames.all_positions() - self.state.done - self.state.failed - self.running_positions()
 

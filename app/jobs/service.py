@@ -2,6 +2,9 @@
 
 Order of every change: rule (pure) → commit → feed → effects. The newest record of a job is kept in memory so that the
 next event meets it at once; clients see it only after its commit.
+
+What a person asks for (cancel, retry) is undone if it cannot be stored, and they are told. What has happened (a frame
+is there, an attempt is over) cannot be undone: it is kept, and stored as soon as that is possible again.
 """
 
 from __future__ import annotations
@@ -23,27 +26,35 @@ from app.jobs.events import (
     JobEvent,
     NeedEngine,
     Queue,
+    RetryAsked,
     ScheduleDue,
 )
 from app.jobs.feed import Feed
 from app.jobs.folders import DataFolder
 from app.jobs.keys import IdempotencyKeys, KeyReused
-from app.jobs.known import JobNotFound, KnownJobs, LiveJob, project_of
+from app.jobs.known import JobNotFound, KnownJobs, LiveJob, Unsaved, project_of
 from app.jobs.record import JobRecord, JobSpec, JobState
 from app.jobs.schedule import Schedule
 from app.jobs.store import Statement, Store, StoreError
 from app.jobs.transitions import initial_status, transition
 from client.models import JobStatus
+from engines.frames import IndexSet
 
 __all__ = ["KEY_SECONDS", "EffectListener", "JobNotFound", "JobService"]
 
 log = structlog.get_logger(__name__)
 
 _QUEUE_NOW = Queue()
+_REQUESTS = (CancelAsked, RetryAsked)
+_SAVE_SECONDS = 1.0
+"""After so long it is tried again to store what could not be stored."""
 
 KEY_SECONDS = 7 * 24 * 3600.0
 """How long an Idempotency-Key is remembered."""
 
+
+Verifier = Callable[[JobRecord], Awaitable[tuple[IndexSet, int]]]
+"""Looks what of a job that has ended really is in its output folder: the positions of its frames, how many outputs."""
 
 EffectListener = Callable[[JobRecord, Effect], None]
 """Called on the event loop after the commit; must not wait."""
@@ -71,6 +82,9 @@ class JobService(KnownJobs):
         self._schedule = Schedule(self._is_due)
         self._background: set[asyncio.Task[None]] = set()
         self._settled: Callable[[str], Awaitable[None]] | None = None
+        self._verify: Verifier | None = None
+        self._retrying: dict[str, asyncio.Lock] = {}
+        self._saver: asyncio.TimerHandle | None = None
 
     # --- building and taking down --------------------------------------------------------------------------------
 
@@ -81,6 +95,10 @@ class JobService(KnownJobs):
     def settle_with(self, settled: Callable[[str], Awaitable[None]]) -> None:
         """Give what waits until no process of a job is alive."""
         self._settled = settled
+
+    def verify_with(self, verify: Verifier) -> None:
+        """Give what looks at the outputs of a job that is to be brought back to life."""
+        self._verify = verify
 
     async def load(self) -> list[JobRecord]:
         """Read the store. Returns the jobs that have not ended, oldest first."""
@@ -118,6 +136,9 @@ class JobService(KnownJobs):
     async def close(self) -> None:
         """Wait for what is under way; change nothing more."""
         self._schedule.close()
+        if self._saver is not None:
+            self._saver.cancel()
+            self._save()
         while self._background:
             await asyncio.gather(*self._background)
 
@@ -210,7 +231,7 @@ class JobService(KnownJobs):
         """Let something happen to a job. ``also`` is committed in the same transaction, whatever the rules say.
 
         The future ends after the commit (at once if nothing changes); it raises :class:`StoreError` if the change
-        could not be stored, and then nothing has changed.
+        could not be stored now (see the module for what becomes of it).
         """
         live = self._live.get(job_id)
         if live is None:
@@ -222,10 +243,7 @@ class JobService(KnownJobs):
         if not record.state.running:
             live.progress = IDLE
         wire = wire_bytes(record, live.progress)
-        self._revision += 1
-        spec = None if record.spec is before.spec else spec_bytes(record.spec)
-        state = state_bytes(record)
-        update = queries.update_job(record.id, record.status.value, self._revision, state, wire, spec)
+        spec_changed = record.spec is not before.spec
 
         def committed() -> None:
             live.committed = record
@@ -238,9 +256,48 @@ class JobService(KnownJobs):
             for effect in effects:
                 self._tell(record, effect)
 
+        return self._store_change(
+            live, wire, Unsaved(before, spec_changed, also, committed), isinstance(event, _REQUESTS)
+        )
+
+    def _store_change(self, live: LiveJob, wire: bytes, last: Unsaved | None, request: bool) -> asyncio.Future[None]:
+        """Store the newest state of a job, together with what could not be stored before."""
+        record = live.record
+        earlier, live.unsaved = live.unsaved, []
+        changes = [*earlier, last] if last is not None else earlier
+        self._revision += 1
+        spec = spec_bytes(record.spec) if any(change.spec for change in changes) else None
+        update = queries.update_job(record.id, record.status.value, self._revision, state_bytes(record), wire, spec)
+
+        def committed() -> None:
+            for change in changes:
+                change.committed()
+
+        def settle(done: asyncio.Future[None]) -> None:
+            if done.cancelled() or done.exception() is None:
+                return
+            log.error("a change of a job could not be stored", job=record.id, reason=str(done.exception()))
+            if request and last is not None and live.record is record:
+                live.record = last.before
+                live.unsaved = [*earlier, *live.unsaved]
+                if last.before.ended:
+                    self._live.pop(record.id, None)
+            else:
+                live.unsaved = [*changes, *live.unsaved]
+            if live.unsaved and self._saver is None:
+                self._saver = asyncio.get_running_loop().call_later(_SAVE_SECONDS, self._save)
+
+        also = [statement for change in changes for statement in change.also]
         future = self._store.write([update, *also], committed)
-        future.add_done_callback(lambda done: self._revert(live, record, before, done))
+        future.add_done_callback(settle)
         return future
+
+    def _save(self) -> None:
+        """Try again to store what could not be stored. Logged if that fails again."""
+        self._saver = None
+        for live in list(self._live.values()):
+            if live.unsaved:
+                self._store_change(live, wire_bytes(live.record, live.progress), None, False)
 
     def note(self, *statements: Statement) -> asyncio.Future[None]:
         """Store something that changes no job, and can wait a moment. If it fails that is logged, whether or not
@@ -280,6 +337,63 @@ class JobService(KnownJobs):
             raise JobNotFound(job_id)
         return wire
 
+    async def retry(self, job_id: str) -> bytes:
+        """Have the frames of a job rendered that are missing or bad, and nothing else. Returns the job's wire bytes.
+
+        The outputs of a job that has ended are verified again first; it comes back to life if one is not there. In a
+        live job, frames that were given up get new chances. Of a parent, this is done for every subjob.
+
+        Raises:
+            JobNotFound: there is none.
+            StoreError: nothing was changed.
+        """
+        lock = self._retrying.setdefault(job_id, asyncio.Lock())
+        try:
+            async with lock:
+                await self._retry(job_id)
+        finally:
+            if not lock.locked():
+                self._retrying.pop(job_id, None)
+        wire = self._feed.job(job_id)
+        if wire is None:
+            raise JobNotFound(job_id)
+        return wire
+
+    async def _retry(self, job_id: str) -> None:
+        record = await self.record(job_id)
+        for child in record.spec.children:
+            if child in self._status:
+                await self.retry(child)
+        if record.spec.children:
+            return
+        newest = self.live(job_id)
+        if newest is not None and not newest.ended and newest.state.ending is None:
+            await self.apply(job_id, RetryAsked(time.time()))
+            return
+        await self.settled(job_id)
+        await self._store.write(())  # its end is committed with or before this
+        record = await self.record(job_id)
+        if not record.ended or self._verify is None:
+            return
+        done, files = await self._verify(record)
+        if job_id in self._status and job_id not in self._live:  # nobody has deleted it meanwhile
+            event = RetryAsked(time.time(), done, files)
+            if transition(record, event)[0] is not record:
+                if record.spec.parent is not None:
+                    await self._revive(record.spec.parent, RetryAsked(event.at, children=(job_id,)))
+                await self._revive(job_id, event)
+
+    async def _revive(self, job_id: str, event: RetryAsked) -> None:
+        """Apply to a job that has ended or not."""
+        if job_id not in self._status:
+            return
+        if job_id not in self._live:
+            record = await self.record(job_id)
+            if transition(record, event)[0] is record:
+                return
+            self._live.setdefault(job_id, LiveJob(record, record))
+        await self.apply(job_id, event)
+
     async def settled(self, job_id: str) -> None:
         """Wait until no process of a job is alive and its log is written."""
         if self._settled is not None:
@@ -314,13 +428,6 @@ class JobService(KnownJobs):
                 await asyncio.to_thread(self._folders.throw_away, self._folders.projects / project)
 
     # --- parts ---------------------------------------------------------------------------------------------------
-
-    def _revert(self, live: LiveJob, record: JobRecord, before: JobRecord, done: asyncio.Future[None]) -> None:
-        if done.cancelled() or done.exception() is None:
-            return
-        log.error("a change of a job could not be stored", job=record.id, reason=str(done.exception()))
-        if live.record is record:
-            live.record = before
 
     def _tell(self, record: JobRecord, effect: Effect) -> None:
         if isinstance(effect, CancelChildren):

@@ -2,7 +2,8 @@
 
 Every change of a job comes through :func:`transition`. It never raises for an event that is merely late (an attempt
 that is no longer the job's own, a job that has ended): such an event changes nothing and has no effects. It raises
-:class:`ImpossibleEvent` for one that cannot have happened, with the story that led there.
+:class:`ImpossibleEvent` for one that cannot have happened, with the story that led there. One event alone brings a job
+back that has ended: :class:`RetryAsked`.
 
 ::
 
@@ -11,6 +12,8 @@ that is no longer the job's own, a job that has ended): such an event changes no
         └────────EngineMissing───────┴────────────────────────┘   └──released, failed, chunk──┤
                                                                                               ▼
     waiting_for_subjobs ──ChildEnded (the last one)──────────────────────────▶ completed | error | cancelled
+                                                                                   │
+    configuring | scheduled | not_started | waiting_for_subjobs ◀────RetryAsked────┘
 """
 
 from __future__ import annotations
@@ -21,8 +24,10 @@ from dataclasses import replace
 from app.jobs.events import (
     AttemptEnded,
     AttemptFailed,
+    AttemptHeld,
     AttemptReleased,
     AttemptStarted,
+    AwaitSpace,
     CancelAsked,
     CancelChildren,
     ChildEnded,
@@ -37,11 +42,13 @@ from app.jobs.events import (
     NeedEngine,
     Queue,
     Reconciled,
+    RetryAsked,
     ScheduleDue,
+    SpaceFound,
     StopAttempts,
     WarningNoted,
 )
-from app.jobs.record import JobRecord, JobSpec, RunningChunk
+from app.jobs.record import NO_FRAMES, JobRecord, JobSpec, RunningChunk
 from client.models import JobStatus
 from engines.contract import FailureCause
 from engines.frames import IndexSet
@@ -76,8 +83,6 @@ def transition(record: JobRecord, event: JobEvent) -> Outcome:
     Raises:
         ImpossibleEvent: see the module.
     """
-    if record.ended:
-        return record, ()
     rule = _TABLE.get((record.status, type(event)))
     return rule(record, event) if rule is not None else (record, ())
 
@@ -193,7 +198,8 @@ def _attempt_failed(record: JobRecord, event: JobEvent) -> Outcome:
     if chunk is None:
         return record, ()
     state = record.state
-    record = record.with_state(running=_without(record, chunk), fruitless=state.fruitless + 1)
+    running = _without(record, chunk)
+    record = record.with_state(running=running, fruitless=state.fruitless + 1, cause=event.cause.value)
     if state.ending is not None:
         return _settle(record, (), ended_at=event.at)
     if event.cause in HOPELESS:
@@ -219,10 +225,29 @@ def _released(record: JobRecord, event: JobEvent) -> Outcome:
     return _settle(record, (), ended_at=event.at, reason=event.reason)
 
 
+def _held(record: JobRecord, event: JobEvent) -> Outcome:
+    assert isinstance(event, AttemptHeld)
+    chunk = _chunk(record, event.attempt)
+    if chunk is None:
+        return record, ()
+    record = record.with_state(running=_without(record, chunk), cause=FailureCause.DISK.value)
+    if record.waiting_positions():
+        record = _note_error(record, event.reason).with_state(needs_space=True)
+        return _settle(record, (AwaitSpace(),), ended_at=event.at)
+    return _settle(record, (), ended_at=event.at)
+
+
+def _space_found(record: JobRecord, event: JobEvent) -> Outcome:
+    if not record.state.needs_space:
+        return record, ()
+    record = record.with_state(needs_space=False)
+    return _settle(record, (), reason="there is space on the disk again; waits for a free slot")
+
+
 def _reconciled(record: JobRecord, event: JobEvent) -> Outcome:
     assert isinstance(event, Reconciled)
     record = record.with_state(
-        running=(), done=event.done, failed=record.state.failed - event.done, file_count=event.files
+        needs_space=False, running=(), done=event.done, failed=record.state.failed - event.done, file_count=event.files
     )
     if record.status in (S.CONFIGURING, S.SCHEDULED, S.WAITING_FOR_SUBJOBS):
         return record, ()
@@ -242,6 +267,55 @@ def _cancel(record: JobRecord, event: JobEvent) -> Outcome:
     open_children = tuple(child for child in record.spec.children if child not in record.state.children_ended)
     effects = (CancelChildren(open_children, event.reason),) if open_children else ()
     return _end_soon(record, S.CANCELLED, event.reason, event.at, effects)
+
+
+def _retry_alive(record: JobRecord, event: JobEvent) -> Outcome:
+    """Frames that were given up get new chances; the others never lost theirs."""
+    state = record.state
+    if state.ending is not None or not (state.failed or state.strikes):
+        return record, ()
+    waits = f"asked to render {len(state.failed)} frames again; waits for a free slot" if state.failed else None
+    return _settle(record.with_state(failed=NO_FRAMES, strikes=(), fruitless=0), (), reason=waits)
+
+
+def _retry_ended(record: JobRecord, event: JobEvent) -> Outcome:
+    """Back to life with exactly the frames that are not there. Id, history and outputs stay."""
+    assert isinstance(event, RetryAsked)
+    spec, before = record.spec, record.state
+    if spec.children:
+        return _retry_parent(record, event)
+    done = before.done if event.done is None else event.done
+    files = before.file_count if event.done is None else event.files
+    missing = len(spec.frames) - len(done)
+    if not missing and record.status is S.COMPLETED:
+        return record, ()
+    fresh = {"failed": NO_FRAMES, "strikes": (), "fruitless": 0, "cause": "", "needs_space": False}
+    record = record.with_state(done=done, file_count=files, **fresh)
+    if not missing:
+        return _end(record, S.COMPLETED, f"all {len(done)} frames are verified", event.at)
+    noun = "frame" if missing == 1 else "frames"
+    story = f"asked to render {missing} missing {noun} of {len(spec.frames)}; waits for a free slot"
+    record = record.with_state(status=S.NOT_STARTED, reason=story, ended=None)
+    if (lacking := spec.missing) is not None:
+        record = record.with_state(status=S.CONFIGURING, reason=lacking.reason)
+        return record, (NeedEngine(spec.engine, lacking.version, lacking.fetch),)
+    if spec.scheduled_start is not None and spec.scheduled_start > event.at:
+        return record.with_state(status=S.SCHEDULED, reason="waits for its scheduled start"), ()
+    return record, (Queue(),)
+
+
+def _retry_parent(record: JobRecord, event: JobEvent) -> Outcome:
+    """A parent goes on with its subjobs; it renders nothing itself."""
+    assert isinstance(event, RetryAsked)
+    before = record.state.children_ended
+    ended = {child: status for child, status in before.items() if child not in event.children}
+    if len(ended) == len(before):
+        return record, ()
+    left = len(record.spec.children) - len(ended)
+    story = f"{left} of its {len(record.spec.children)} subjobs have not ended yet"
+    return record.with_state(
+        status=S.WAITING_FOR_SUBJOBS, reason=story, children_ended=ended, done=NO_FRAMES, failed=NO_FRAMES, ended=None
+    ), ()
 
 
 def _child_ended(record: JobRecord, event: JobEvent) -> Outcome:
@@ -277,10 +351,10 @@ def _without(record: JobRecord, chunk: RunningChunk) -> tuple[RunningChunk, ...]
 
 
 def _note_error(record: JobRecord, message: str) -> JobRecord:
-    errors = record.state.errors
-    if message in errors or len(errors) >= MAX_NOTES:
+    errors = tuple(error for error in record.state.errors if error != message)
+    if len(errors) >= MAX_NOTES:
         return record
-    return record.with_state(errors=(*errors, message))
+    return record.with_state(errors=(*errors, message))  # the latest is the last one
 
 
 def _strike(record: JobRecord, blamed: IndexSet, cause: FailureCause, message: str) -> JobRecord:
@@ -299,7 +373,8 @@ def _strike(record: JobRecord, blamed: IndexSet, cause: FailureCause, message: s
     if cause in HOPELESS:
         given_up = blamed
     text = f"frame {record.spec.frames.notation(blamed)}: {message}" if record.spec.divisible else message
-    return _note_error(record, text).with_state(strikes=tuple(strikes), failed=record.state.failed | given_up)
+    failed = record.state.failed | given_up
+    return _note_error(record, text).with_state(strikes=tuple(strikes), failed=failed, cause=cause.value)
 
 
 def backoff(record: JobRecord) -> int:
@@ -331,7 +406,9 @@ def _end_soon(
 
 
 def _end(record: JobRecord, status: JobStatus, reason: str, at: float, effects: tuple[Effect, ...] = ()) -> Outcome:
-    record = record.with_state(status=status, reason=reason, running=(), ended=at, ending=None, ending_reason="")
+    record = record.with_state(
+        status=status, reason=reason, running=(), needs_space=False, ended=at, ending=None, ending_reason=""
+    )
     return record, (*effects, Ended(status, reason))
 
 
@@ -359,6 +436,10 @@ def _settle(
         if state.ending is S.ERROR:
             record = record.with_state(failed=record.spec.frames.all_positions() - state.done)
         return _end(record, state.ending, state.ending_reason, at, effects)
+    if state.needs_space:
+        if not state.running:
+            record = record.with_state(status=S.NOT_STARTED, reason=f"waits for space on the disk: {state.errors[-1]}")
+        return record, effects
     times = backoff(record)
     if state.running:
         return record.with_state(status=S.RUNNING, reason="rendering"), (*effects, Queue(times))
@@ -388,6 +469,13 @@ _TABLE: dict[tuple[JobStatus, type], Rule] = {
     (S.RUNNING, FrameFailed): _frame_failed,
     (S.RUNNING, AttemptFailed): _attempt_failed,
     (S.RUNNING, AttemptReleased): _released,
+    (S.RUNNING, AttemptHeld): _held,
+    (S.RUNNING, SpaceFound): _space_found,
+    (S.NOT_STARTED, SpaceFound): _space_found,
+    (S.NOT_STARTED, RetryAsked): _retry_alive,
+    (S.RUNNING, RetryAsked): _retry_alive,
+    (S.WAITING_FOR_SUBJOBS, RetryAsked): _retry_parent,
+    **{(status, RetryAsked): _retry_ended for status in (S.COMPLETED, S.CANCELLED, S.ERROR)},
     (S.WAITING_FOR_SUBJOBS, ChildEnded): _child_ended,
     **{(status, Reconciled): _reconciled for status in _ALIVE},
     **{(status, WarningNoted): _warned for status in _ALIVE},
