@@ -38,11 +38,9 @@ RUN apt-get update -qq \
         libegl1 libgl1 libgomp1 libsm6 libxfixes3 libxi6 libxkbcommon0 libxrender1 libxxf86vm1 \
     && rm -rf /var/lib/apt/lists/* \
     && useradd --system --uid 10001 --user-group --home-dir /data --no-create-home --shell /usr/sbin/nologin zordon \
-    && install -d -o zordon -g zordon -m 0700 /data \
-    && install -d -o zordon -g zordon /data/engines
+    && install -d -o zordon -g zordon -m 0700 /data
 
 COPY --from=build /opt/zordon /opt/zordon
-COPY scripts/fetch_blender.py /opt/zordon/fetch_blender.py
 
 ENV PATH=/opt/zordon/bin:$PATH \
     PYTHONUNBUFFERED=1 \

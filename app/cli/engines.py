@@ -12,7 +12,7 @@ from rich.text import Text
 from app.cli.connect import fail, on_node
 from app.cli.exits import Exit
 from app.cli.fetching import JsonOption
-from app.cli.show import clean, console, dumped, errors, print_json, size
+from app.cli.show import age, clean, console, dumped, errors, print_json, size
 from client import RenderServerProxy
 from client.models import EngineDetail, EnginePruned, EngineReleases, Install, InstallState
 
@@ -43,24 +43,10 @@ def engines(
     if as_json:
         print_json({name: dumped(engine) for name, engine in found.items()})
         return
-    table = Table(box=None, header_style="dim", pad_edge=False)
-    for heading in ("Engine", "Versions", "Where", *(("Opens", "Writes", "Options") if full else ())):
-        table.add_column(heading, overflow="fold")
-    for name, engine in found.items():
-        versions = "\n".join(f"{version.version} ({version.type})" for version in engine.versions)
-        row = [
-            Text(name, style="bold"),
-            Text(versions) if versions else Text(f"none: {clean(engine.reason)}", style="yellow"),
-            Text("\n".join(clean(version.path) for version in engine.versions), style="dim"),
-        ]
-        if full:
-            row += [
-                Text(" ".join(engine.supported_extensions or [])),
-                Text(", ".join(engine.supported_export_formats or [])),
-                Text(", ".join(_option_names(engine))),
-            ]
-        table.add_row(*row)
-    console.print(table)
+    console.print(_installed(found))
+    if full:
+        console.print()
+        console.print(_abilities(found))
     for install in installs:
         if not install.state.ended:
             share = "" if install.percent_complete is None else f" ({install.percent_complete:.0f} %)"
@@ -203,6 +189,44 @@ async def _follow(node: RenderServerProxy, begun: Install, *, quiet: bool) -> In
             moved = [install for install in delta.installs if install.id == one.id]
             one = moved[-1] if moved else await node.get_install(one.id) if delta.full else one
     return one
+
+
+def _installed(found: dict[str, EngineDetail]) -> Table:
+    """One row a copy."""
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for heading in ("Engine", "Version", "Kind", "Size", "Last used", "Where"):
+        table.add_column(
+            heading, overflow="fold", no_wrap=heading != "Where", justify="right" if heading == "Size" else "left"
+        )
+    for name, engine in found.items():
+        label = Text(name, style="bold")
+        for copy in engine.versions:
+            version = copy.version if not copy.base_version else f"{copy.version} ({copy.base_version})"
+            used = "" if copy.last_used is None else f"{age(copy.last_used)} ago"
+            taken = "" if copy.size is None else size(copy.size)
+            table.add_row(label, clean(version), copy.type, taken, used, Text(clean(copy.path), style="dim"))
+            label = Text()
+        for broken in engine.unusable or []:
+            where = Text(f"{clean(broken.path)}: {clean(broken.reason)}", style="yellow")
+            table.add_row(label, clean(broken.name or "?"), broken.type, "", "does not work", where)
+            label = Text()
+        if not engine.versions:
+            table.add_row(label, "none", "", "", "", Text(clean(engine.reason), style="yellow"))
+    return table
+
+
+def _abilities(found: dict[str, EngineDetail]) -> Table:
+    table = Table(box=None, header_style="dim", pad_edge=False)
+    for heading in ("Engine", "Opens", "Writes", "Options"):
+        table.add_column(heading, overflow="fold")
+    for name, engine in found.items():
+        table.add_row(
+            Text(name, style="bold"),
+            Text(" ".join(engine.supported_extensions or [])),
+            Text(", ".join(engine.supported_export_formats or [])),
+            Text(", ".join(_option_names(engine))),
+        )
+    return table
 
 
 def _option_names(engine: EngineDetail) -> list[str]:

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import time
 
 import structlog
 
 from app.installs.errors import CopyNeeded, NoSuchVersion
+from app.installs.installing import Installing
 from app.installs.installs import Installs
 from app.installs.pruning import DAY, ManagedCopy, prunable
 from app.jobs import queries
@@ -18,7 +20,7 @@ from app.render.awaiting import check_engines
 from app.render.catalog import EngineCatalog
 from app.render.sizes import bytes_in
 from app.settings import Settings
-from client.models import EnginePruned
+from client.models import EnginePruned, InstallState
 from engines.contract import EngineVersion, InstallKind
 
 log = structlog.get_logger(__name__)
@@ -43,9 +45,11 @@ class ManagedCopies:
         self._catalog = catalog
         self._installs = installs
         self._task: asyncio.Task[None] | None = None
+        self._look = asyncio.Event()
+        installs.on_change(self._moved)
 
     def start(self) -> None:
-        """Prune once a day."""
+        """Prune once a day, and whenever another version has come."""
         self._task = asyncio.create_task(self._every_day(), name="prune engines")
 
     async def close(self) -> None:
@@ -107,10 +111,16 @@ class ManagedCopies:
 
     async def _every_day(self) -> None:
         while True:
-            await asyncio.sleep(DAY)
+            self._look.clear()
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._look.wait(), DAY)
             done = await self.prune(None, None, dry_run=False)
             if done.removed:
                 log.info("removed engines that nobody used", engines=done.removed, bytes=done.bytes_freed)
+
+    def _moved(self, one: Installing) -> None:
+        if one.state is InstallState.INSTALLED:
+            self._look.set()
 
     async def _remove(self, copy: EngineVersion) -> None:
         place = self._folders.engines / copy.engine / copy.version
