@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import structlog
 import uvicorn
 
+from app.access.certificate import CertificateError, check_certificate
+from app.api.parts import parts_of
 from app.node.instance import InstanceError, leave_address, take_address_back
 
 if TYPE_CHECKING:
@@ -32,9 +34,10 @@ class Server(uvicorn.Server):
     """uvicorn, which waits for open requests before it ends the lifespan: so those that wait for us are released as
     soon as the signal comes."""
 
-    def __init__(self, config: uvicorn.Config, application: Application) -> None:
+    def __init__(self, config: uvicorn.Config, application: Application, certificate: bytes | None = None) -> None:
         super().__init__(config)
         self._application = application
+        self._certificate = certificate
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         """The signal to stop; the second one does not wait for open requests.
@@ -54,12 +57,17 @@ class Server(uvicorn.Server):
             gc.freeze()
             await self._leave_address()
             host = settings.name if settings.lan else "127.0.0.1"
+            address = f"{'http' if self._certificate is None else 'https'}://{host}:{self._application.port}"
             log.info(
                 "Zordon is ready",
-                address=f"http://{host}:{self._application.port}",
+                address=address,
                 data=str(settings.data_dir),
                 token="as set" if settings.token else str(settings.data_dir / "token"),
             )
+            if sys.stderr.isatty():
+                # For the person in front of it only: a log is read by others, and the code gives every right.
+                code = parts_of(self._application.api).access.browser_code()
+                print(f"For a browser, once and within ten minutes: {address}/#code={code}", file=sys.stderr)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """Nobody is sent here any more; then uvicorn's own, which lets go of the data folder."""
@@ -72,7 +80,9 @@ class Server(uvicorn.Server):
     async def _leave_address(self) -> None:
         settings = self._application.settings
         try:
-            await asyncio.to_thread(leave_address, settings.data_dir, settings.bind_host, self._application.port)
+            await asyncio.to_thread(
+                leave_address, settings.data_dir, settings.bind_host, self._application.port, self._certificate
+            )
         except InstanceError as error:
             log.warning("commands on this machine must be told the port", reason=str(error))
 
@@ -88,6 +98,13 @@ def run(application: Application) -> None:
     sys.setswitchinterval(SWITCH_SECONDS)
     _raise_file_limit()
     gc.set_threshold(*COLLECTOR)
+    certificate: bytes | None = None
+    if settings.tls_cert is not None and settings.tls_key is not None:
+        try:
+            certificate = check_certificate(settings.tls_cert, settings.tls_key)
+        except CertificateError as error:
+            log.error("HTTPS cannot be spoken", reason=str(error))
+            raise SystemExit(1) from error
     try:
         listener = _listen(settings.bind_host, settings.port)
     except OSError as error:
@@ -108,8 +125,10 @@ def run(application: Application) -> None:
             date_header=True,
             timeout_graceful_shutdown=round(settings.shutdown_seconds),
             backlog=BACKLOG,
+            ssl_certfile=settings.tls_cert,
+            ssl_keyfile=settings.tls_key,
         )
-        server = Server(config, application)
+        server = Server(config, application, certificate)
         server.run(sockets=[listener])
     if not server.started:
         raise SystemExit(1)

@@ -7,8 +7,10 @@ no route forgets the token or the API version.
 from __future__ import annotations
 
 import os
+import ssl
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
+from pathlib import Path
 from typing import Final, TypeVar
 
 import httpx
@@ -17,6 +19,7 @@ from tenacity import AsyncRetrying, retry_if_exception, stop_after_attempt, wait
 
 from .errors import ConnectionFailed, ProtocolError, Timeout, Unavailable, ZordonError, refusal
 from .models import Problem
+from .trust import pinned, trusting
 
 API_VERSION: Final = "0.1"
 DEFAULT_PORT: Final = 8080
@@ -47,6 +50,11 @@ class Connection:
         timeout: seconds to wait for an answer to an ordinary request.
         retries: how often an idempotent request is sent at most; 1: never again.
         scheme: ``http`` or ``https``.
+        ca: PEM file of certificates that are believed besides those that the system knows; HTTPS only.
+        pin: whether ``ca`` is the node's own certificate, and no other is believed.
+
+    Raises:
+        ZordonError: ``ca`` cannot be read, or there is no certificate in it.
     """
 
     def __init__(
@@ -59,6 +67,8 @@ class Connection:
         timeout: float = 15.0,
         retries: int = 3,
         scheme: str = "http",
+        ca: Path | None = None,
+        pin: bool = False,
     ) -> None:
         self.host = host.strip("[]")
         self.port = port
@@ -68,9 +78,14 @@ class Connection:
         headers = {"X-API-Version": API_VERSION, "Accept": "application/json, application/problem+json"}
         if token:
             headers["Authorization"] = f"Bearer {token}"
+        self.url = f"{scheme}://{bracketed}:{port}"
+        verify: ssl.SSLContext | bool = True
+        if scheme == "https":
+            verify = pinned(ca) if pin and ca is not None else trusting(ca)
         # A web proxy of the environment knows nothing of the machines of a studio: trust_env is off.
         self._http = httpx.AsyncClient(
-            base_url=f"{scheme}://{bracketed}:{port}",
+            base_url=self.url,
+            verify=verify,
             headers=headers,
             timeout=self.timeout,
             transport=transport,
@@ -174,6 +189,11 @@ class Connection:
                 raise ConnectionFailed(f"nothing answers at {self.address}: the connection timed out") from error
             raise Timeout(f"{self.address} did not answer {method} {path} in time") from error
         except httpx.ConnectError as error:
+            if (reason := _distrust(error)) is not None:
+                raise ConnectionFailed(
+                    f"the certificate of {self.address} is not believed: {reason}. Name the file of its authority, or "
+                    "of itself, with --ca or ZORDON_CA"
+                ) from error
             raise ConnectionFailed(f"nothing answers at {self.address}: {_plain(error)}") from error
         except httpx.TransportError as error:
             raise ConnectionFailed(f"the connection to {self.address} broke: {_plain(error)}") from error
@@ -232,6 +252,16 @@ def _error_of(response: httpx.Response) -> ZordonError:
     if status == 503 and "Retry-After" in response.headers:
         return RetryLater(str(error), status=status, title=title, field=field)
     return error
+
+
+def _distrust(error: Exception) -> str | None:
+    """What is wrong with the certificate of the other side, if that is why there is no connection."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message.rstrip(".")
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def _plain(error: Exception) -> str:

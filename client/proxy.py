@@ -10,18 +10,21 @@ async with RenderServerProxy("127.0.0.1", token=token) as node:
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import TracebackType
 from typing import Self
 
 import httpx
 
+from .access_calls import AccessCalls
 from .connection import DEFAULT_PORT, Connection
+from .discovery import Target
 from .engine_calls import EngineCalls
 from .job_calls import JobCalls
 from .node_calls import NodeCalls
 
 
-class RenderServerProxy(JobCalls, EngineCalls, NodeCalls):
+class RenderServerProxy(JobCalls, EngineCalls, NodeCalls, AccessCalls):
     """Every route of one node; see :class:`.connection.Connection` for the arguments.
 
     An async context manager: its connections are closed at the end. May be used by several tasks of one event loop.
@@ -38,10 +41,29 @@ class RenderServerProxy(JobCalls, EngineCalls, NodeCalls):
         timeout: float = 15.0,
         retries: int = 3,
         scheme: str = "http",
+        ca: Path | None = None,
+        pin: bool = False,
     ) -> None:
         self.connection = Connection(
-            host, port, token=token, transport=transport, timeout=timeout, retries=retries, scheme=scheme
+            host,
+            port,
+            token=token,
+            transport=transport,
+            timeout=timeout,
+            retries=retries,
+            scheme=scheme,
+            ca=ca,
+            pin=pin,
         )
+
+    @classmethod
+    def at(cls, target: Target) -> Self:
+        """A client of the node that :func:`.discovery.find_target` found.
+
+        Raises:
+            ZordonError: the file with its certificate cannot be read.
+        """
+        return cls(target.host, target.port, target.token, scheme=target.scheme, ca=target.ca, pin=target.pin)
 
     async def __aenter__(self) -> Self:
         return self

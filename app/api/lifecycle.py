@@ -69,7 +69,7 @@ async def cancel_job(
     """Stop a job and its subjobs; answers the job when none of its processes is alive. What is finished stays. A job
     that was submitted with another token takes the role `admin`."""
     _confirmed(confirm)
-    check_is_own(who, await parts.jobs.record(job_id))
+    await check_is_own(who, parts.jobs, job_id)
     wire = await parts.jobs.cancel(job_id)
     return RedirectResponse("/", status_code=302) if redirect else json_bytes(wire)
 

@@ -12,7 +12,7 @@ from starlette.types import Scope
 from app.access.audit import Fact
 from app.access.identity import Identity
 from app.api.errors import ApiError
-from app.jobs.record import JobRecord
+from app.jobs.known import KnownJobs
 from client.models import Role
 
 WHO: Final = "zordon.who"
@@ -48,16 +48,17 @@ def note(scope: Scope, **facts: Fact) -> None:
         change.facts.update(facts)
 
 
-def check_is_own(who: Identity, record: JobRecord) -> None:
+async def check_is_own(who: Identity, jobs: KnownJobs, job_id: str) -> None:
     """See that somebody may stop or repeat a job: an administrator any, everybody else what came with the same token.
 
     Raises:
         ApiError: it is somebody else's.
+        JobNotFound: there is none.
     """
-    if not who.may(Role.ADMIN) and record.spec.submitted_by != who.id:
+    if not who.may(Role.ADMIN) and (await jobs.record(job_id)).spec.submitted_by != who.id:
         raise ApiError(
             403,
-            f"job {record.id} was submitted with another token; only that one, or one with the role admin, may do this",
+            f"job {job_id} was submitted with another token; only that one, or one with the role admin, may do this",
             title="Role too low",
         )
 

@@ -11,6 +11,7 @@ from app.cli import bench, changing, demo, doctor, fetching, listing, serve, sub
 from app.cli.connect import Reach
 from app.cli.engines import engines_commands
 from app.cli.exits import EPILOG
+from app.cli.token import login, token_commands
 from app.version import APP_VERSION
 
 application = typer.Typer(
@@ -46,12 +47,16 @@ def root(
     data_dir: Annotated[
         Path | None, typer.Option(file_okay=False, help="Data folder of the service. (env: ZORDON_DATA_DIR)")
     ] = None,
+    ca: Annotated[
+        Path | None,
+        typer.Option(dir_okay=False, help="PEM file that the service's certificate is checked by. (env: ZORDON_CA)"),
+    ] = None,
     version: Annotated[
         bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
     ] = False,
 ) -> None:
     """Keep where the service is for the command that follows."""
-    context.obj = Reach(host, port, token, data_dir)
+    context.obj = Reach(host, port, token, data_dir, ca)
 
 
 application.command("serve")(serve.serve)
@@ -66,4 +71,6 @@ application.add_typer(engines_commands)
 application.command("status")(listing.status)
 application.command("bench")(bench.bench)
 application.command("demo")(demo.demo)
+application.add_typer(token_commands)
+application.command("login")(login)
 application.command("doctor")(doctor.doctor)

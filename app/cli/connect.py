@@ -14,7 +14,7 @@ import typer
 
 from app.cli.exits import Exit, exit_for
 from app.cli.show import clean, errors
-from client import ConnectionFailed, JobNotFound, RenderServerProxy, Unauthorized, ZordonError, find_target
+from client import ConnectionFailed, JobNotFound, RenderServerProxy, Target, Unauthorized, ZordonError, find_target
 from client.models import Job
 
 T = TypeVar("T")
@@ -30,6 +30,15 @@ class Reach:
     port: int | None = None
     token: str | None = None
     data_dir: Path | None = None
+    ca: Path | None = None
+
+    def target(self) -> Target:
+        """The node that is meant.
+
+        Raises:
+            ZordonError: see :func:`client.find_target`.
+        """
+        return find_target(self.host, self.port, self.token, self.data_dir, ca=self.ca)
 
 
 def reach_of(context: typer.Context) -> Reach:
@@ -80,9 +89,8 @@ def on_node(
     """Like :func:`run`, with a connection to the service."""
 
     async def connected() -> T:
-        reach = reach_of(context)
-        target = await asyncio.to_thread(find_target, reach.host, reach.port, reach.token, reach.data_dir)
-        async with RenderServerProxy(target.host, target.port, target.token) as node:
+        target = await asyncio.to_thread(reach_of(context).target)
+        async with RenderServerProxy.at(target) as node:
             return await work(node)
 
     return run(connected, on_interrupt=on_interrupt)
@@ -90,8 +98,7 @@ def on_node(
 
 def local_outputs(context: typer.Context, job: Job) -> Path | None:
     """The folder of a job's outputs, if the service is this user's own on this machine; else None."""
-    reach = reach_of(context)
-    target = find_target(reach.host, reach.port, reach.token, reach.data_dir)
+    target = reach_of(context).target()
     if target.token_file is None:
         return None
     folder = target.token_file.parent / "jobs" / job.id / "output"

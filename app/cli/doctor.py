@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 
 import typer
 from rich.text import Text
@@ -13,7 +14,7 @@ from app.cli.connect import reach_of, run
 from app.cli.exits import Exit
 from app.cli.fetching import JsonOption
 from app.cli.show import clean, console, print_json
-from client import RenderServerProxy, ZordonError, find_target
+from client import RenderServerProxy, ZordonError
 from client.discovery import default_data_dir
 
 _MARKS = {Verdict.OK: ("ok", "green"), Verdict.NOTE: ("note", "yellow"), Verdict.MISSING: ("missing", "bold red")}
@@ -24,8 +25,8 @@ def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
     reach = reach_of(context)
 
     async def look() -> Sequence[Finding]:
-        target = find_target(reach.host, reach.port, reach.token or "unused", reach.data_dir)
-        async with RenderServerProxy(target.host, target.port) as node:
+        target = replace(reach, token=reach.token or "unused").target()
+        async with RenderServerProxy.at(target) as node:
             place = Place(reach.data_dir or default_data_dir(), target.host, target.port, await _answers(node))
         return [await asyncio.to_thread(check, place) for check in CHECKS]
 

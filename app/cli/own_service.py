@@ -9,12 +9,13 @@ import asyncio
 import os
 import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
+from functools import partial
 from pathlib import Path
 from typing import Final
 
-from client import RenderServerProxy, ZordonError, find_target
+from client import RenderServerProxy, Target, ZordonError, find_target
 
 _TRIES: Final = 3
 _START_SECONDS: Final = 60.0
@@ -54,11 +55,9 @@ async def own_service(
         place = port if port is not None else free_port()
         process = await _start(place, data_dir, log, environment)
         try:
-            if await _answers(place, process):
-                target = await asyncio.to_thread(
-                    find_target, _LOCALHOST, place, data_dir=data_dir, environment=settings or {}
-                )
-                async with RenderServerProxy(target.host, target.port, target.token) as node:
+            find = partial(find_target, _LOCALHOST, place, data_dir=data_dir, environment=settings or {})
+            if await _answers(find, process):
+                async with RenderServerProxy.at(await asyncio.to_thread(find)) as node:
                     yield node
                 return
         finally:
@@ -93,19 +92,20 @@ async def _start(port: int, data_dir: Path, log: Path, environment: Mapping[str,
         await asyncio.to_thread(file.close)
 
 
-async def _answers(port: int, process: asyncio.subprocess.Process) -> bool:
+async def _answers(find: Callable[[], Target], process: asyncio.subprocess.Process) -> bool:
     """Wait until the service answers or has ended."""
     loop = asyncio.get_running_loop()
     deadline = loop.time() + _START_SECONDS
-    async with RenderServerProxy(_LOCALHOST, port) as anyone:
-        while process.returncode is None and loop.time() < deadline:
-            try:
-                if await anyone.check_connection():
+    while process.returncode is None and loop.time() < deadline:
+        try:
+            # Looked for anew each time: the service says that it speaks HTTPS when it listens, not before.
+            async with RenderServerProxy.at(await asyncio.to_thread(find)) as node:
+                if await node.check_connection():
                     return True
-            except ZordonError:
-                # Some other program has the port: ours will say so and end.
-                pass
-            await asyncio.sleep(_POLL_SECONDS)
+        except ZordonError:
+            # Some other program has the port: ours will say so and end.
+            pass
+        await asyncio.sleep(_POLL_SECONDS)
     return False
 
 

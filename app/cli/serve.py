@@ -29,6 +29,12 @@ def serve(
     lan: Annotated[
         bool, typer.Option("--lan", help="Listen for the other machines of the studio. (env: ZORDON_LAN)")
     ] = False,
+    tls_cert: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Certificate for HTTPS, a PEM file. (env: ZORDON_TLS_CERT)")
+    ] = None,
+    tls_key: Annotated[
+        Path | None, typer.Option(dir_okay=False, help="Its private key, a PEM file. (env: ZORDON_TLS_KEY)")
+    ] = None,
     debug: Annotated[bool, typer.Option("--debug", help="Add the debug routes. (env: ZORDON_DEBUG)")] = False,
 ) -> None:
     """Run the service on this machine until Ctrl-C.
@@ -47,6 +53,8 @@ def serve(
             data_dir=data_dir or reach.data_dir,
             token=token or reach.token,
             lan=lan or None,
+            tls_cert=tls_cert,
+            tls_key=tls_key,
             debug=debug or None,
         )
     except SettingsError as error:

@@ -19,6 +19,7 @@ TOKEN_FILE: Final = "token"
 NODE_FILE: Final = "node_id"
 LOCK_FILE: Final = "lock"
 ADDRESS_FILE: Final = "address"
+CERTIFICATE_FILE: Final = "certificate"
 
 _TOKEN: Final = re.compile(r"[\x21-\x7e]{16,512}")
 _NODE: Final = re.compile(r"[0-9a-f]{32}")
@@ -46,7 +47,7 @@ class InstanceLock:
             InstanceError: another service has it, or the folder cannot be written.
         """
         try:
-            self._folder.mkdir(parents=True, exist_ok=True)
+            self._folder.mkdir(mode=0o700, parents=True, exist_ok=True)
             flags = os.O_RDWR | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOINHERIT", 0)
             descriptor = os.open(self._path, flags, 0o600)
         except OSError as error:
@@ -107,20 +108,28 @@ def load_node_id(folders: DataFolder) -> str:
     return _keep(folders.root / NODE_FILE, _NODE, secrets.token_hex(16))
 
 
-def leave_address(folder: Path, host: str, port: int) -> None:
+def leave_address(folder: Path, host: str, port: int, certificate: bytes | None = None) -> None:
     """Write down where the service listens, for clients on this machine. Call it with the :class:`InstanceLock` held.
+
+    Args:
+        certificate: PEM of the service's own, by which they know it; None: it speaks plain HTTP.
 
     Raises:
         InstanceError: it cannot be written.
     """
     # Who listens on every address is reached on this one.
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
-    _write(folder / ADDRESS_FILE, f"[{reached}]:{port}" if ":" in reached else f"{reached}:{port}")
+    place = f"[{reached}]:{port}" if ":" in reached else f"{reached}:{port}"
+    if certificate is not None:
+        _write(folder / CERTIFICATE_FILE, certificate.decode("ascii").strip())
+        place = f"https://{place}"
+    _write(folder / ADDRESS_FILE, place)
 
 
 def take_address_back(folder: Path) -> None:
     """The service listens no more. Call it with the :class:`InstanceLock` held: the file is still ours then."""
     (folder / ADDRESS_FILE).unlink(missing_ok=True)
+    (folder / CERTIFICATE_FILE).unlink(missing_ok=True)
 
 
 def _keep(path: Path, wanted: re.Pattern[str], fresh: str) -> str:

@@ -30,9 +30,7 @@ class NewToken(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    name: str = Field(
-        min_length=1, max_length=100, description="Who or what will use it; no two tokens share one."
-    )
+    name: str = Field(min_length=1, max_length=100, description="Who or what will use it; no two tokens share one.")
     role: Role
     days: float | None = Field(
         default=None, gt=0, le=36_500, description="How long it is good for, in days; forever if left out."
