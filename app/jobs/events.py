@@ -115,6 +115,16 @@ class AttemptHeld:
 
 
 @dataclass(frozen=True, slots=True)
+class FramesLost:
+    """Outputs that were verified are not in the output folder any more, while the attempt still runs: somebody took
+    them. ``files``: how many outputs are left."""
+
+    attempt: str
+    positions: IndexSet
+    files: int
+
+
+@dataclass(frozen=True, slots=True)
 class SpaceFound:
     """There is space on the disk again."""
 
@@ -178,6 +188,7 @@ JobEvent = (
     | AttemptFailed
     | AttemptReleased
     | AttemptHeld
+    | FramesLost
     | SpaceFound
     | Reconciled
     | WarningNoted

@@ -59,6 +59,10 @@ class DataFolder:
         """The list of the verified outputs of a job."""
         return self.jobs / job_id / "manifest.jsonl"
 
+    def damaged(self, job_id: str) -> Path:
+        """Where files go that were outputs once and have been changed since."""
+        return self.jobs / job_id / "damaged"
+
     def log(self, job_id: str) -> Path:
         """The log of a job."""
         return self.jobs / job_id / "log.txt"

@@ -37,6 +37,7 @@ from app.jobs.events import (
     EngineFound,
     EngineMissing,
     FrameFailed,
+    FramesLost,
     FramesVerified,
     JobEvent,
     NeedEngine,
@@ -237,6 +238,16 @@ def _held(record: JobRecord, event: JobEvent) -> Outcome:
     return _settle(record, (), ended_at=event.at)
 
 
+def _lost(record: JobRecord, event: JobEvent) -> Outcome:
+    assert isinstance(event, FramesLost)
+    lost = event.positions - (event.positions - record.state.done)
+    if _chunk(record, event.attempt) is None or not lost:
+        return record, ()
+    record = record.with_state(done=record.state.done - lost, file_count=event.files)
+    # Blamed, so that it ends: whoever takes the files away may go on doing so.
+    return _strike(record, lost, FailureCause.DISK, "it was rendered, and then taken out of the output folder"), ()
+
+
 def _space_found(record: JobRecord, event: JobEvent) -> Outcome:
     if not record.state.needs_space:
         return record, ()
@@ -359,6 +370,8 @@ def _note_error(record: JobRecord, message: str) -> JobRecord:
 
 def _strike(record: JobRecord, blamed: IndexSet, cause: FailureCause, message: str) -> JobRecord:
     """Blame frames once more; those blamed too often are given up."""
+    if not blamed:  # all of them are there, whatever happened then
+        return _note_error(record, message)
     strikes = list(record.state.strikes)
     level = 0
     fresh = blamed
@@ -470,6 +483,7 @@ _TABLE: dict[tuple[JobStatus, type], Rule] = {
     (S.RUNNING, AttemptFailed): _attempt_failed,
     (S.RUNNING, AttemptReleased): _released,
     (S.RUNNING, AttemptHeld): _held,
+    (S.RUNNING, FramesLost): _lost,
     (S.RUNNING, SpaceFound): _space_found,
     (S.NOT_STARTED, SpaceFound): _space_found,
     (S.NOT_STARTED, RetryAsked): _retry_alive,

@@ -7,7 +7,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from app.outputs.files import NotAFile, open_regular
+from app.outputs.files import NotAFile, move, open_regular
 from app.outputs.manifest import Entry, Manifest
 from app.outputs.verification import VerificationError, Verified, is_quick, verify
 from app.outputs.workers import WorkerCrashed, Workers
@@ -60,7 +60,7 @@ def place(folder: Path, verified: Verified, manifest: Manifest, output: Path, at
         finally:
             os.close(descriptor)
         output.mkdir(parents=True, exist_ok=True)
-        (folder / entry.name).replace(output / entry.name)
+        move(folder, entry.name, output)
         manifest.add(entry)
     except NotAFile as error:
         raise VerificationError(FailureCause.BAD_FRAME, f"{entry.name} was changed after it was verified") from error

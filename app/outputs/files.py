@@ -24,6 +24,10 @@ _FLAGS = (
 _FOLDER_FLAGS = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 
+class NotAFolder(OSError):
+    """Where a folder of ours should be is something else, such as a link."""
+
+
 class NotAFile(OSError):
     """There is something of this name, but it is a link, a folder or a device."""
 
@@ -70,6 +74,32 @@ def _open(name: str, parent: int | None) -> int:
         if error.errno in (errno.ELOOP, errno.ENXIO, errno.EISDIR):
             raise NotAFile(error.errno, "not a regular file", name) from error
         raise
+
+
+def move(folder: Path, name: str, target: Path) -> None:
+    """Move a file from one folder to another, replacing what has its name there. Neither folder may be a link by now:
+    what is moved could come from anywhere otherwise, and go anywhere.
+
+    Raises:
+        NotAFolder: one of them is none.
+        OSError: it cannot be moved.
+    """
+    if os.rename not in os.supports_dir_fd:
+        (folder / name).replace(target / name)
+        return
+    opened: list[int] = []
+    try:
+        for place in (folder, target):
+            try:
+                opened.append(os.open(place, _FOLDER_FLAGS))
+            except OSError as error:
+                if error.errno not in (errno.ELOOP, errno.ENOTDIR):
+                    raise
+                raise NotAFolder(errno.ENOTDIR, "is a link or no folder; put the folder back", place.name) from error
+        os.rename(name, name, src_dir_fd=opened[0], dst_dir_fd=opened[1])
+    finally:
+        for descriptor in opened:
+            os.close(descriptor)
 
 
 def read_all(descriptor: int, size: int) -> bytes:

@@ -17,7 +17,7 @@ import stat
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -119,14 +119,23 @@ class Manifest:
         Returns:
             Those that are there, sorted.
         """
-        gone = [entry for entry in self.entries() if not _is_there(output, entry)]
+        self.forget(self.missing(output))
+        return self.entries()
+
+    def missing(self, output: Path) -> list[Entry]:
+        """The outputs that are not in the folder (any more) in their full size, sorted."""
+        if output.is_symlink():
+            return list(self.entries())  # what is there is not ours
+        return [entry for entry in self.entries() if not _is_there(output, entry)]
+
+    def forget(self, gone: Iterable[Entry]) -> None:
+        """These outputs are no outputs any more. Not written down: whoever reads the manifest again finds them gone."""
         with self._lock:
             for entry in gone:
                 if self._entries.get(entry.name) is entry:
                     del self._entries[entry.name]
             self._folded = {name.casefold(): name for name in self._entries}
             self._sorted = None
-        return self.entries()
 
     def sync(self, output: Path) -> None:
         """Let the manifest and the names in the output folder survive a power cut from now on."""

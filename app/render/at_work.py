@@ -29,6 +29,11 @@ class JobAtWork:
         """Note the time of a frame, in seconds. Returns the median so far."""
         if seconds is not None:
             self.seconds.append(seconds)
+        return self.median
+
+    @property
+    def median(self) -> float | None:
+        """Seconds that a frame took, of those remembered."""
         return round(statistics.median(self.seconds), 4) if self.seconds else None
 
     def progress(self, attempt: str, fraction: float, current: str) -> JobProgress:

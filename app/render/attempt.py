@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from app.outputs.verification import VerificationError
 from app.render.session import Exited, Session, SessionEvent
+from app.render.stall import GpuSeconds, Signs, StallWatch, patience, unknown_gpu
 from engines.contract import (
     Chunk,
     ChunkDone,
@@ -43,6 +44,7 @@ class Failed:
     cause: FailureCause
     message: str
     frame: int | None = None  # the one it was at
+    code: int | None = None  # how the process ended, if it did: an exit code, or a signal as a negative one
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,7 +54,14 @@ class Stopped:
     reason: str
 
 
-Outcome = Succeeded | Failed | Stopped
+@dataclass(frozen=True, slots=True)
+class Held:
+    """It cannot go on before there is space on the disk."""
+
+    reason: str
+
+
+Outcome = Succeeded | Failed | Stopped | Held
 
 
 @dataclass(slots=True)
@@ -64,15 +73,20 @@ class AttemptPorts:
     verified: Callable[[Sequence[int], float | None], None]
     """Frames are delivered; seconds that the last one took."""
     frame_failed: Callable[[int, FailureCause, str], None]
+    out_of_space: Callable[[FailureCause, str], Awaitable[bool]]
+    """Whether something failed because the disk is full."""
     warned: Callable[[str], None]
     ready: Callable[[Ready], None]
     progress: Callable[[float, str], None]
     """Frames in work (0…1, or up to the chunk's length for an indivisible job), and what is being done."""
+    seconds_per_frame: Callable[[], float | None]
+    """Median of the job's frames so far."""
+    gpu_seconds: GpuSeconds = unknown_gpu
 
 
 @dataclass(slots=True)
 class Attempt:
-    """See the module. ``stall_seconds``: without progress, output or CPU time for so long, it is stalled."""
+    """See the module. ``stall_seconds``: the setting; see :mod:`app.render.stall`."""
 
     session: Session
     chunk: Chunk
@@ -85,6 +99,7 @@ class Attempt:
     _left: set[int] = field(default_factory=set)
     _frame: int | None = None
     _frame_began: float = 0.0
+    _progressed: float = 0.0
     _stalled: str = ""
 
     def listen(self) -> None:
@@ -95,7 +110,7 @@ class Attempt:
         """Render the chunk in the session, which is open."""
         self._left = set(self.chunk.frames)
         self._by_frame = {item.frame: item for item in self.expected if item.frame is not None}
-        self._frame_began = time.monotonic()
+        self._frame_began = self._progressed = time.monotonic()
         self.listen()
         if self.session.takes_chunks:
             self.session.feed(self.chunk)
@@ -112,10 +127,12 @@ class Attempt:
             self.session.listener = None
 
     async def _handle(self, event: SessionEvent) -> Outcome | None:
+        if not isinstance(event, Exited | EngineWarning):
+            self._progressed = time.monotonic()
         if isinstance(event, Progress):
             self._progress(event)
         elif isinstance(event, FrameWritten):
-            await self._frame_written(event)
+            return await self._frame_written(event)
         elif isinstance(event, ChunkDone):
             if event.attempt == self.chunk.attempt:
                 return await self._finish()
@@ -123,12 +140,12 @@ class Attempt:
             if event.frame is None:
                 return await self._session_failed(event)
             if event.frame in self._left:
-                self._left.discard(event.frame)
-                self.ports.frame_failed(event.frame, event.cause, event.message)
+                return await self._frame_failed(event.frame, event.cause, event.message)
         elif isinstance(event, EngineWarning):
             self.ports.warned(event.message)
         elif isinstance(event, Ready):
             self._frame_began = time.monotonic()
+            self.session.opened = True
             self.ports.ready(event)
         else:
             return await self._exited(event)
@@ -157,23 +174,31 @@ class Attempt:
                 return item.check.frames
         return len(self.chunk.frames)
 
-    async def _frame_written(self, event: FrameWritten) -> None:
+    async def _frame_written(self, event: FrameWritten) -> Outcome | None:
         now = time.monotonic()
         seconds = event.seconds if event.seconds is not None else now - self._frame_began
         self._frame_began = now
         expected = self._by_frame.get(event.frame)
         if not self.divisible or expected is None or event.frame not in self._left:
-            return
-        self._left.discard(event.frame)
-        await self._take(event.frame, expected, seconds)
+            return None
+        self.session.opened = True
+        return await self._take(event.frame, expected, seconds)
 
-    async def _take(self, frame: int, expected: ExpectedOutput, seconds: float | None) -> None:
+    async def _take(self, frame: int, expected: ExpectedOutput, seconds: float | None) -> Outcome | None:
         try:
             await self.ports.deliver(self.chunk, [expected])
         except VerificationError as error:
-            self.ports.frame_failed(frame, error.cause, str(error))
-        else:
-            self.ports.verified([frame], seconds)
+            return await self._frame_failed(frame, error.cause, str(error))
+        self._left.discard(frame)
+        self.ports.verified([frame], seconds)
+        return None
+
+    async def _frame_failed(self, frame: int, cause: FailureCause, message: str) -> Outcome | None:
+        if await self.ports.out_of_space(cause, message):
+            return Held(message)
+        self._left.discard(frame)
+        self.ports.frame_failed(frame, cause, message)
+        return None
 
     async def _finish(self) -> Outcome:
         """The engine says that it is through: what it did not report must be there all the same."""
@@ -185,8 +210,9 @@ class Attempt:
             return Succeeded(self.chunk.frames, (time.monotonic() - self._frame_began) / len(self.chunk.frames))
         for frame in self.chunk.frames:
             if frame in self._left and frame in self._by_frame:
-                self._left.discard(frame)
-                await self._take(frame, self._by_frame[frame], None)
+                held = await self._take(frame, self._by_frame[frame], None)
+                if held is not None:
+                    return held
         try:
             await self.ports.deliver(self.chunk, [item for item in self.expected if item.frame is None])
         except VerificationError as error:
@@ -200,18 +226,18 @@ class Attempt:
 
     async def _exited(self, event: Exited) -> Outcome:
         if self._stalled:
-            return Failed(FailureCause.STALL, self._stalled, self._first_left())
+            return Failed(FailureCause.STALL, self._stalled, self._first_left(), event.code)
         if self.session.stopping:
             return Stopped(self.session.stopping)
         if event.code == 0 and not self.session.takes_chunks:
             return await self._finish()
         known = self.session.engine.explain_exit(event.code, self.session.tail)
         if known is not None:
-            return Failed(known.cause, known.message, self._first_left())
+            return Failed(known.cause, known.message, self._first_left(), event.code)
         story = f"killed by signal {-event.code}" if event.code < 0 else f"exit code {event.code}"
         last = next((line for line in reversed(self.session.tail) if line.strip()), "")
         message = f"the engine ended before the chunk was done ({story})" + (f": {last[:300]}" if last else "")
-        return Failed(FailureCause.CRASH, message, self._first_left())
+        return Failed(FailureCause.CRASH, message, self._first_left(), event.code)
 
     async def _until_exited(self) -> None:
         while not isinstance(await self._events.get(), Exited):
@@ -221,17 +247,19 @@ class Attempt:
         return next((frame for frame in self.chunk.frames if frame in self._left), None)
 
     async def _watch_stall(self) -> None:
-        """Neither progress, nor output, nor CPU time: only all three together are a stall."""
-        cpu, since = -1.0, time.monotonic()
+        """Ends the session when it is stalled, by the rule of :mod:`app.render.stall`."""
+        watch = StallWatch()
         while True:
-            await asyncio.sleep(min(self.stall_seconds / 4, 15.0))
-            if self.session.process is None:
+            known = self.ports.seconds_per_frame() if self.divisible and self.session.opened else None
+            seconds = patience(self.stall_seconds, known)
+            await asyncio.sleep(min(seconds / 4, 15.0))
+            process = self.session.process
+            if process is None:
                 continue
-            now = time.monotonic()
-            used = await asyncio.to_thread(self.session.process.cpu_seconds)
-            if used - cpu > 0.02 * (now - since) or self.session.last_sign > since:
-                cpu, since = used, now
-            elif now - since >= self.stall_seconds:
-                self._stalled = f"it showed no progress, no output and no CPU time for {now - since:.0f} s"
+            cpu = await asyncio.to_thread(process.cpu_seconds)
+            gpu = await asyncio.to_thread(self.ports.gpu_seconds, process.pid)
+            signs = Signs(time.monotonic(), self._progressed, self.session.last_sign, cpu, gpu)
+            if story := watch.look(signs, seconds):
+                self._stalled = story
                 self.session.stop("it is stalled")
                 return

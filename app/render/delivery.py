@@ -8,10 +8,14 @@ from collections.abc import Sequence
 from app.jobs.folders import DataFolder
 from app.jobs.record import JobRecord
 from app.outputs.delivery import deliver
-from app.outputs.manifest import Manifest, Manifests, frames_of
+from app.outputs.manifest import Entry, Manifest, Manifests, frames_of
+from app.outputs.rechecking import recheck
 from app.outputs.workers import Workers
 from engines.contract import Chunk, ExpectedOutput
 from engines.frames import IndexSet
+
+FEW = 100
+"""So many files are looked at on the event loop: a millisecond."""
 
 
 class Delivery:
@@ -48,6 +52,37 @@ class Delivery:
         """How many outputs the job has."""
         return len(self._held[job_id])
 
+    async def lost(self, record: JobRecord) -> IndexSet:
+        """Forget the outputs that are not in the output folder any more: somebody took them out while it rendered.
+
+        Returns:
+            The positions of their frames; of an indivisible job all of them.
+        """
+        manifest, output = self._held[record.id], self._folders.output(record.id)
+        if len(manifest) <= FEW:
+            gone = manifest.missing(output)
+        else:
+            gone = await asyncio.to_thread(manifest.missing, output)
+        if not gone:
+            return IndexSet()
+        manifest.forget(gone)
+        frames = record.spec.frames
+        return frames.positions(frames_of(gone)) if record.spec.divisible else frames.all_positions()
+
+    async def recheck(self, record: JobRecord) -> tuple[IndexSet, int]:
+        """Read every output of a job that has ended again; what is damaged counts no more and is moved aside.
+
+        Returns:
+            The frames that are done, and the number of outputs.
+
+        Raises:
+            OSError: a damaged file cannot be moved aside.
+        """
+        folders = self._folders
+        manifest = await asyncio.to_thread(self._manifests.at, folders.manifest(record.id))
+        entries = await asyncio.to_thread(recheck, manifest, folders.output(record.id), folders.damaged(record.id))
+        return self._done(record, entries)
+
     async def reconcile(self, record: JobRecord) -> tuple[IndexSet, int]:
         """After a start: what really is in the output folder.
 
@@ -56,6 +91,10 @@ class Delivery:
         """
         manifest = await asyncio.to_thread(self._manifests.at, self._folders.manifest(record.id))
         entries = await asyncio.to_thread(manifest.reconcile, self._folders.output(record.id))
+        return self._done(record, entries)
+
+    @staticmethod
+    def _done(record: JobRecord, entries: Sequence[Entry]) -> tuple[IndexSet, int]:
         frames = record.spec.frames
         if record.spec.divisible:
             return frames.positions(frames_of(entries)), len(entries)

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import codecs
+import re
 import shlex
 import subprocess
 import sys
@@ -26,7 +27,11 @@ TAIL_LINES = 40
 """Last lines of the engine's output that are kept in memory to explain a failure."""
 _FLUSH_SECONDS = 0.1
 _FLUSH_CHARACTERS = 1 << 16
-_CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), 127)) | {13: "\n"}
+_TAIL_BYTES = 1 << 12
+_CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160))) | {13: "\n"}
+"""C1 characters too: some terminals take U+009B for the beginning of a command."""
+_ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?|\x1b.")
+"""What a terminal would obey (ECMA-48): colours, titles, links."""
 
 
 class LogWriter:
@@ -65,37 +70,41 @@ class JobLog:
         self._pending_size = 0
         self._timer: asyncio.TimerHandle | None = None
         self._last: asyncio.Future[None] | None = None
-        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
-        self._partial = ""
-        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+        self._in_line = False  # whether the engine's last line has no end yet
+
+    def voice(self) -> Voice:
+        """What one session of the job prints."""
+        return Voice(self)
 
     def say(self, text: str) -> None:
         """A line of the service's own."""
         stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-        self._add(f"{'' if not self._partial else chr(10)}[zordon {stamp}] {text}\n")
-        self._partial = ""
+        self._own_line(f"[zordon {stamp}] {text.translate(_CONTROL)}")
 
     def command(self, line: str) -> None:
         """The command line of a session, alone on its line so that it can be copied as it stands."""
-        self._add(f"{'' if not self._partial else chr(10)}{line}\n")
-        self._partial = ""
+        self._own_line(line)
 
-    def engine(self, data: bytes) -> None:
-        """Bytes that the engine printed, cut anywhere."""
-        text = self._decoder.decode(data).translate(_CONTROL)
-        *lines, rest = (self._partial + text).split("\n")
-        self.tail.extend(line[:1000] for line in lines if line.strip())
-        self._partial = rest[-1000:]
-        if self._full:
+    @property
+    def full(self) -> bool:
+        """Whether nothing more that an engine prints is kept."""
+        return self._full
+
+    def engine(self, text: str, size: int) -> None:
+        """Text that an engine printed, made harmless, and how many bytes it was."""
+        if self._full or not text:
             return
-        self._size += len(data)
+        self._size += size
         if self._size > self._writer.max_bytes:
             self._full = True
-            self._partial = ""
-            self._add("\n")
             self.say(f"the engine printed more than {self._writer.max_bytes} bytes; the rest of its output is left out")
             return
+        self._in_line = not text.endswith("\n")
         self._add(text)
+
+    def _own_line(self, line: str) -> None:
+        self._add(f"{chr(10) if self._in_line else ''}{line}\n")
+        self._in_line = False
 
     async def flush(self) -> None:
         """Wait until everything said so far is in the file."""
@@ -120,6 +129,27 @@ class JobLog:
             self._pending.clear()
             self._pending_size = 0
             self._last = self._writer.append(self._path, text)
+
+
+class Voice:
+    """What one session prints: made harmless for whoever reads it in a terminal, and its last lines kept."""
+
+    def __init__(self, log: JobLog) -> None:
+        self._log = log
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._partial = ""
+        self.tail: deque[str] = deque(maxlen=TAIL_LINES)
+
+    def hear(self, data: bytes) -> None:
+        """Bytes that it printed, cut anywhere."""
+        size = len(data)
+        if self._log.full:
+            data = data[-_TAIL_BYTES:]  # an engine that prints without end must not keep the service busy
+        text = _ESCAPES.sub("", self._decoder.decode(data)).translate(_CONTROL)
+        *lines, rest = (self._partial + text).split("\n")
+        self.tail.extend(line[:1000] for line in lines if line.strip())
+        self._partial = rest[-1000:]
+        self._log.engine(text, size)
 
 
 def command_line(argv: Sequence[str], environment: Mapping[str, str]) -> str:

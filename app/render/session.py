@@ -42,6 +42,9 @@ class Session:
         self.listener: Callable[[SessionEvent], None] | None = None
         self.last_sign = time.monotonic()
         self.stopping = ""
+        self.opened = False  # whether its project is open, as far as it said
+        self.oom_kills: int | None = None  # see app.render.causes, at its start
+        self._voice = log.voice()
         self._store_id = store_id
         self._log = log
         self._grace = grace
@@ -84,7 +87,7 @@ class Session:
     @property
     def tail(self) -> tuple[str, ...]:
         """The last lines that the engine printed."""
-        return tuple(self._log.tail)
+        return tuple(self._voice.tail)
 
     @property
     def alive(self) -> bool:
@@ -143,4 +146,4 @@ class Session:
 
     def _output(self, data: bytes) -> None:
         self.last_sign = time.monotonic()
-        self._log.engine(data)
+        self._voice.hear(data)

@@ -17,9 +17,11 @@ from app.jobs.chunking import next_chunk
 from app.jobs.events import (
     AttemptEnded,
     AttemptFailed,
+    AttemptHeld,
     AttemptReleased,
     AttemptStarted,
     FrameFailed,
+    FramesLost,
     FramesVerified,
     WarningNoted,
 )
@@ -27,8 +29,9 @@ from app.jobs.record import JobRecord
 from app.jobs.store import Statement, StoreError
 from app.jobs.transitions import backoff
 from app.render.at_work import JobAtWork
-from app.render.attempt import Attempt, AttemptPorts, Failed, Outcome, Stopped, Succeeded
+from app.render.attempt import Attempt, AttemptPorts, Failed, Held, Outcome, Stopped, Succeeded
 from app.render.awaiting import check_engine
+from app.render.causes import MachineSigns, classify, count_oom_kills, out_of_space
 from app.render.processes import LaunchError, boot_id
 from app.render.session import Session
 from engines.contract import Chunk, EngineVersion, ExpectedOutput, FailureCause, Ready, Refusal, SessionRequest
@@ -121,7 +124,6 @@ class Slot:
                 if self._job:
                     await owner.leave(self._job)
                 self._job, self._work = record.id, work
-                await owner.delivery.hold(record.id)
             outcome = await self._render(record, version, attempt, positions, committed)
         finally:
             self.attempt = ""
@@ -179,6 +181,7 @@ class Slot:
         chunk = Chunk(attempt, spec.frames.frames_at(positions), owner.folders.attempt(record.id, attempt))
         session = self._session
         try:
+            await owner.delivery.hold(record.id)
             if session is None:
                 request = self._request(record, version, owner.folders.session(record.id, attempt))
                 session = Session(
@@ -205,13 +208,31 @@ class Slot:
             if self._session is None:
                 watcher.listen()
                 await self._open(session, attempt, chunk)
-            return await watcher.run()
+            outcome = await watcher.run()
         except LaunchError as error:
-            return Failed(FailureCause.MACHINE, str(error))
+            outcome = Failed(FailureCause.MACHINE, str(error))
         except StoreError as error:
-            return Failed(FailureCause.DISK, str(error))
+            return Held(str(error))
+        except OSError as error:
+            outcome = Failed(FailureCause.DISK, f"a file or folder of the job cannot be used: {error}")
         except Refusal as error:
             return Failed(FailureCause.BAD_OPTION, error.message)
+        except Exception as error:  # whatever a plug-in of somebody else raises, the slot goes on
+            log.exception("the engine or the service has a fault", job=record.id, engine=spec.engine)
+            return Failed(FailureCause.ERROR, f"{engine.title} has a fault ({type(error).__name__}): {error}")
+        return await self._explained(outcome) if isinstance(outcome, Failed) else outcome
+
+    async def _explained(self, failed: Failed) -> Outcome:
+        """The failure with its cause, by what the machine says; held if it only lacked space."""
+        session, space = self._session, self._owner.space
+        free = await space.free()
+        before = session.oom_kills if session is not None else None
+        after = await asyncio.to_thread(count_oom_kills) if failed.code is not None else None
+        kills = after - before if after is not None and before is not None else None
+        failed = classify(failed, session.tail if session is not None else (), MachineSigns(kills, free))
+        if failed.cause is FailureCause.DISK and free is not None and free < space.needed:
+            return Held(failed.message)
+        return failed
 
     def _request(self, record: JobRecord, version: EngineVersion, folder: Path) -> SessionRequest:
         spec, owner = record.spec, self._owner
@@ -234,6 +255,7 @@ class Slot:
 
     async def _open(self, session: Session, attempt: str, chunk: Chunk) -> None:
         self._session = session
+        session.oom_kills = await asyncio.to_thread(count_oom_kills)
         process = await session.open(attempt, chunk)
         self._owner.catalog.used(session.request.version)
         self._owner.jobs.note(queries.begin_process(attempt, process.pid, process.started, boot_id()))
@@ -257,6 +279,10 @@ class Slot:
             work.log.say(f"frame {frame} failed ({cause}): {message}")
             owner.jobs.apply(record.id, FrameFailed(attempt, frames.position(frame), cause, message, time.time()))
 
+        async def full(cause: FailureCause, message: str) -> bool:
+            free = await owner.space.free()
+            return free is not None and free < owner.space.needed and out_of_space(cause, message, free)
+
         def warned(message: str) -> None:
             work.log.say(f"warning: {message}")
             owner.jobs.apply(record.id, WarningNoted(message))
@@ -267,7 +293,10 @@ class Slot:
         def progress(fraction: float, current: str) -> None:
             owner.jobs.progress(record.id, work.progress(attempt, fraction, current))
 
-        return AttemptPorts(deliver, verified, frame_failed, warned, ready, progress)
+        def median() -> float | None:
+            return work.median if work.seconds else record.state.seconds_per_frame
+
+        return AttemptPorts(deliver, verified, frame_failed, full, warned, ready, progress, median)
 
     def _frames_verified(
         self, record: JobRecord, attempt: str, frames: Sequence[int], seconds: float | None
@@ -288,11 +317,19 @@ class Slot:
                 owner.on_frames(record, version, self._work.colour)
             if self._session is not None and not self._session.alive:
                 await self._close_session()
+            await self._look_for_lost(record.id, attempt)
             left = owner.jobs.live(record.id)
             if left is None or self._closing:
                 self._report_finished()
             elif left.waiting_positions() and not backoff(left):
                 owner.queue.offer(left)
+        elif isinstance(outcome, Held):
+            say(f"attempt {attempt} waits for space on the disk: {outcome.reason}")
+            if self._session is not None:
+                self._session.stop("the disk is full")
+            await self._close_session()
+            end = queries.end_attempt(attempt, now, FailureCause.DISK.value, outcome.reason)
+            owner.jobs.apply(record.id, AttemptHeld(attempt, outcome.reason, now), end)
         elif isinstance(outcome, Stopped):
             say(f"attempt {attempt} was stopped: {outcome.reason}")
             await self._close_session()
@@ -306,3 +343,16 @@ class Slot:
             failed = AttemptFailed(attempt, outcome.cause, outcome.message, blamed, now)
             owner.jobs.apply(record.id, failed, end)
         owner.discard(owner.folders.attempt(record.id, attempt))
+
+    async def _look_for_lost(self, job_id: str, attempt: str) -> None:
+        """Before the last attempt of a job is reported: are all its outputs still where they were put?"""
+        left = self._owner.jobs.live(job_id)
+        if left is None or not left.spec.divisible or left.waiting_positions():
+            return
+        if any(chunk.positions for chunk in left.state.running if chunk.attempt != attempt):
+            return
+        if lost := await self._owner.delivery.lost(left):
+            files = self._owner.delivery.file_count(job_id)
+            assert self._work is not None
+            self._work.log.say(f"{len(lost)} frames were taken out of the output folder while it rendered")
+            self._owner.jobs.apply(job_id, FramesLost(attempt, lost, files))

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from app.jobs.events import Effect, Ended, NeedEngine, Queue, StopAttempts
+from app.jobs.events import AwaitSpace, Effect, Ended, NeedEngine, Queue, SpaceFound, StopAttempts
 from app.jobs.folders import DataFolder
 from app.jobs.record import JobRecord
 from app.jobs.service import JobService
@@ -23,6 +23,7 @@ from app.render.delivery import Delivery
 from app.render.logs import JobLog, LogWriter
 from app.render.queue import RenderQueue
 from app.render.slot import Slot
+from app.render.space import Space
 from app.settings import Settings
 from client.models import JobStatus
 from engines.contract import EngineVersion
@@ -52,6 +53,7 @@ class Supervisor:
         self.delivery = delivery
         self.store_id = store_id
         self.queue = RenderQueue(jobs.live)
+        self.space = Space(folders.root, settings.min_free_bytes, self._space_found)
         self.on_frames: FramesListener | None = None
         self._writer = LogWriter(settings.max_log_bytes)
         self._slots: list[Slot] = []
@@ -62,6 +64,7 @@ class Supervisor:
         self._closing = False
         jobs.on_effect(self._effect)
         jobs.settle_with(self.settled)
+        jobs.verify_with(delivery.recheck)
 
     def start(self) -> None:
         """Open the slots and queue the jobs that have not ended."""
@@ -80,6 +83,7 @@ class Supervisor:
         """Stop every attempt (its frames go back without blame) and wait until no process is alive."""
         self._closing = True
         self.queue.close()
+        await self.space.close()
         await asyncio.gather(*(slot.close() for slot in self._slots))
         for task in self._tasks:
             task.cancel()
@@ -104,8 +108,7 @@ class Supervisor:
         work = self._at_work.get(job_id)
         if work is None:
             path = self.folders.log(job_id)
-            path.parent.mkdir(exist_ok=True)
-            work = JobAtWork(JobLog(path, self._writer, path.stat().st_size if path.exists() else 0))
+            work = JobAtWork(JobLog(path, self._writer, _begin_log(path)))
             self._at_work[job_id] = work
         work.sessions += 1
         return work
@@ -117,7 +120,10 @@ class Supervisor:
         if work.sessions == 0:
             await work.log.flush()
             if work.sessions == 0:
-                await self.delivery.release(job_id)
+                try:
+                    await self.delivery.release(job_id)
+                except OSError as error:  # the next start looks what is really there
+                    log.error("a job's manifest could not be synced", job=job_id, reason=str(error))
             if work.sessions == 0 and self._at_work.pop(job_id, None) is not None:
                 work.quiet.set()
 
@@ -135,6 +141,11 @@ class Supervisor:
 
     # --- effects -------------------------------------------------------------------------------------------------
 
+    def _space_found(self, job_id: str) -> bool:
+        self.jobs.apply(job_id, SpaceFound())
+        record = self.jobs.live(job_id)
+        return record is None or not record.state.needs_space
+
     def _effect(self, record: JobRecord, effect: Effect) -> None:
         if isinstance(effect, Queue):
             if not self._closing:
@@ -146,8 +157,25 @@ class Supervisor:
             for slot in self._slots:
                 if slot.attempt in effect.attempts:
                     slot.stop_attempt(effect.reason)
-        elif isinstance(effect, Ended) and (work := self._at_work.get(record.id)) is not None:
-            work.log.say(f"the job ended as {effect.status}: {effect.reason}")
+        elif isinstance(effect, AwaitSpace):
+            if not self._closing:
+                self.space.wait(record.id)
+        elif isinstance(effect, Ended):
+            self.space.forget(record.id)
+            if (work := self._at_work.get(record.id)) is not None:
+                work.log.say(f"the job ended as {effect.status}: {effect.reason}")
+
+
+def _begin_log(path: Path) -> int:
+    """Make the folder of a log. Returns the bytes that are in the log already."""
+    try:
+        path.parent.mkdir(exist_ok=True)
+        return path.stat().st_size
+    except FileNotFoundError:
+        return 0
+    except OSError as error:  # whoever renders will meet it too, and can say so
+        log.error("a job's log cannot be begun", job=path.parent.name, reason=str(error))
+        return 0
 
 
 def _tell_death(task: asyncio.Task[None]) -> None:
