@@ -106,7 +106,7 @@ def _split(named: str) -> tuple[str, str]:
 def _read(path: Path) -> str | None:
     try:
         return path.read_text(encoding="utf-8").strip() or None
-    except FileNotFoundError:
+    except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, UnicodeDecodeError) as error:
         raise ZordonError(f"the {path.name} file {path} cannot be read: {error}") from error
