@@ -47,6 +47,7 @@ from app.outputs.workers import Workers
 from app.render.awaiting import check_engines
 from app.render.catalog import EngineCatalog
 from app.render.delivery import Delivery
+from app.render.explaining import Explaining
 from app.render.previewing import JobPreviews
 from app.render.processes import adopt_orphans
 from app.render.recovery import end_survivors, reconcile
@@ -193,6 +194,7 @@ class Application:
                 installs=installs,
                 demand=demand,
                 copies=copies,
+                explaining=Explaining(jobs, feed, store, catalog, folders, supervisor.space),
             )
 
     @asynccontextmanager

@@ -11,6 +11,7 @@ import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Literal
 
 import platformdirs
 import yaml
@@ -57,6 +58,16 @@ class Settings(BaseSettings):
     )
     tls_key: Path | None = Field(None, description="Private key of tls_cert, a PEM file without a passphrase.")
     debug: bool = Field(False, description="Adds the debug routes.")
+    log_format: Literal["console", "json"] = Field(
+        "console", description="How the service speaks on stderr: console for people, json for programs."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="The least important lines that the service says: debug, info, warning or error."
+    )
+    request_log: bool = Field(False, description="Says a line for every request as well; costs a part of the speed.")
+    metrics_without_token: bool = Field(
+        False, description="Answers /metrics to programs on this machine without a token."
+    )
     name: str = Field(default_factory=socket.gethostname, description="This node's name.")
     allowed_hosts: list[str] = Field(
         default_factory=list, description="Further names under which this node may be called (Host header)."
@@ -68,6 +79,26 @@ class Settings(BaseSettings):
         default_factory=dict, description="Sessions at a time by engine; what is not named has the engine's default."
     )
     engine_threads: int | None = Field(None, ge=1, description="Threads that one engine process may use; unset: all.")
+    engine_nice: int = Field(
+        5, ge=0, le=19, description="How much engines stand back for everything else on the machine; 0: not at all."
+    )
+    engine_memory_bytes: int | None = Field(
+        None, ge=64 * MIB, description="Memory for data that one engine process may have, in bytes; unset: all."
+    )
+    engine_open_files: int = Field(8192, ge=64, description="Files that one engine process may have open.")
+    engine_cpu_seconds: int | None = Field(
+        None, ge=1, description="Processor time that one engine process may take, in seconds; unset: any."
+    )
+    engine_core_dumps: bool = Field(False, description="Whether an engine that crashes may leave its memory in a file.")
+    engine_user: str | None = Field(
+        None, min_length=1, description="User as whom engines run; only for a service that root runs. Unset: the same."
+    )
+    allow_raw_arguments: list[str] = Field(
+        default_factory=list, description="Engines whose jobs may bring raw command-line arguments. Empty: none."
+    )
+    blender_autoexec: bool = Field(
+        False, description="Lets Blender run the scripts that a project brings with it, with the rights of the engine."
+    )
     engine_paths: dict[str, list[Path]] = Field(
         default_factory=dict, description="Further copies of an engine: executables or folders, by engine."
     )
@@ -111,6 +142,11 @@ class Settings(BaseSettings):
     inspect_seconds: float = Field(60.0, gt=0, description="How long reading a project may take, in seconds.")
     max_jobs_per_request: int = Field(1000, ge=1, description="The most jobs in one add_job.")
     max_live_jobs_per_token: int = Field(50_000, ge=1, description="The most jobs of one token that have not ended.")
+    max_jobs: int = Field(100_000, ge=1, description="The most jobs that the node keeps, ended ones included.")
+    max_attempt_bytes: int = Field(
+        200 * GIB, ge=MIB, description="What an engine may write in one attempt, in bytes; one file or all together."
+    )
+    max_attempt_files: int = Field(50_000, ge=100, description="The most files that an engine may write in one attempt.")
     max_failed_tries: int = Field(
         100, ge=1, description="Wrong tokens that one address may send in a minute before it is told to wait."
     )
@@ -125,7 +161,9 @@ class Settings(BaseSettings):
     retry_seconds: float = Field(2.0, ge=0, description="Wait before the first retry; doubles with each.")
     term_seconds: float = Field(5.0, ge=0, description="How long an engine has to end after TERM, before KILL.")
     stall_seconds: float = Field(
-        600.0, gt=0, description="An engine without progress, output or CPU time for so long is stalled."
+        600.0,
+        gt=0,
+        description="Without progress, output or CPU time for so long, an engine of unknown frame time is stalled.",
     )
     long_poll_seconds: float = Field(30.0, gt=0, description="When a long-poll answers 204.")
     progress_interval: float = Field(0.25, ge=0.05, description="Least time between two progress updates of a job.")

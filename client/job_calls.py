@@ -15,11 +15,12 @@ from .connection import Connection, read
 from .download import download
 from .errors import NotFound, TransferFailed
 from .events import follow_events
-from .models import AddJob, Job, JobDelta, JobList, JobStatus, SubjobUpdate
+from .models import AddJob, Explanation, Job, JobDelta, JobList, JobStatus, SubjobUpdate
 from .upload import Progress, Upload
 
 _JOB: Final = TypeAdapter(Job)
 _JOBS: Final = TypeAdapter(list[Job])
+_EXPLANATION: Final = TypeAdapter(Explanation)
 _JOB_LIST: Final = TypeAdapter(JobList)
 _DELTA: Final = TypeAdapter(JobDelta)
 _NAMES: Final = TypeAdapter(list[str])
@@ -77,6 +78,10 @@ class JobCalls:
     async def get_job(self, job_id: str) -> Job:
         """One job."""
         return read(_JOB, await self.connection.get(_of(job_id)))
+
+    async def explain_job(self, job_id: str) -> Explanation:
+        """Why a job is not running or how it failed, and what would help."""
+        return read(_EXPLANATION, await self.connection.get(_of(job_id, "explain")))
 
     async def get_job_files(self, job_id: str) -> list[str]:
         """The names of the verified outputs."""
@@ -215,6 +220,14 @@ class JobCalls:
         """
         await self.connection.send("POST", _of(job_id, "cancel"), {"confirm": "true" if confirm else None})
         return await self.get_job(job_id)
+
+    async def retry_job(self, job_id: str) -> Job:
+        """Have the frames rendered that are missing or bad, and no others; the job keeps its id and outputs.
+
+        A job that has ended comes back if a frame is missing: its outputs are all read and compared first, which may
+        take a while. In one that has not, frames that were given up get new chances.
+        """
+        return read(_JOB, await self.connection.send("POST", _of(job_id, "retry"), timeout=_SUBMIT_TIMEOUT))
 
     async def delete_job(self, job_id: str, *, confirm: bool = True) -> None:
         """Stop and delete a job with its uploads, outputs and previews.

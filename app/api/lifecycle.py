@@ -75,6 +75,21 @@ async def cancel_job(
 
 
 @router.post(
+    "/jobs/{job_id}/retry",
+    operation_id="retry_job",
+    summary="Render missing or bad frames",
+    response_model=Job,
+    responses=failures(s400=NO_JOB),
+)
+async def retry_job(parts: PartsOf, who: WhoOf, job_id: str) -> Response:
+    """Have the frames rendered that are missing or bad, and no others; the job keeps its id, log and outputs. The files
+    of a job that has ended are read again and compared first; if none is missing it stays as it is. In a job that has
+    not ended, frames that were given up get new chances. Of a parent, this is done for its subjobs."""
+    await check_is_own(who, parts.jobs, job_id)
+    return json_bytes(await parts.jobs.retry(job_id))
+
+
+@router.post(
     "/jobs/{job_id}/delete",
     operation_id="delete_job",
     summary="Delete a job",

@@ -23,6 +23,7 @@ from app.jobs.store import Store
 from app.node.node import Node
 from app.outputs.manifest import Manifests
 from app.render.catalog import EngineCatalog
+from app.render.explaining import Explaining
 from app.render.previewing import JobPreviews
 from app.settings import Settings
 
@@ -48,6 +49,7 @@ class Parts:
     installs: Installs
     demand: Demand
     copies: ManagedCopies
+    explaining: Explaining
 
     @cached_property
     def hot(self) -> HotPaths:

@@ -29,6 +29,7 @@ ROLES: Final[Mapping[str, Role | None]] = {
     "get_events": Role.READ,
     "get_jobs_by_status": Role.READ,
     "get_job": Role.READ,
+    "explain_job": Role.READ,
     "get_job_logs": Role.READ,
     "get_job_files": Role.READ,
     "download_job_file": Role.READ,
@@ -55,6 +56,7 @@ ROLES: Final[Mapping[str, Role | None]] = {
     # Rendering. Of other people's jobs, see app.api.who.check_is_own.
     "add_job": Role.SUBMIT,
     "cancel_job": Role.SUBMIT,
+    "retry_job": Role.SUBMIT,
     # Another node of the farm.
     "update_subjob": Role.PEER,
     # What cannot be undone, costs the machine, or gives rights away.

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import bench, changing, demo, doctor, fetching, listing, serve, submit
+from app.cli import bench, changing, demo, doctor, explaining, fetching, listing, serve, submit
 from app.cli.connect import Reach
 from app.cli.engines import engines_commands
 from app.cli.exits import EPILOG
@@ -65,6 +65,8 @@ application.command("jobs")(listing.jobs)
 application.command("watch")(listing.watch_jobs)
 application.command("logs")(fetching.logs)
 application.command("get")(fetching.get)
+application.command("explain")(explaining.explain)
+application.command("retry")(changing.retry)
 application.command("cancel")(changing.cancel)
 application.command("delete")(changing.delete)
 application.add_typer(engines_commands)

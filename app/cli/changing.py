@@ -1,4 +1,4 @@
-"""The commands that end things: ``cancel`` and ``delete``."""
+"""The commands that end things, ``cancel`` and ``delete``, and the one that takes them up again: ``retry``."""
 
 from __future__ import annotations
 
@@ -27,6 +27,22 @@ def cancel(context: typer.Context, jobs: JobsArgument, as_json: JsonOption = Fal
         return
     for job in cancelled:
         console.print(Text(f"{clean(job.name)}: {job.status.value.replace('_', ' ')}"), soft_wrap=True)
+
+
+def retry(context: typer.Context, jobs: JobsArgument, as_json: JsonOption = False) -> None:
+    """Render the frames that are missing or bad, and no others."""
+
+    async def work(node: RenderServerProxy) -> list[Job]:
+        found = [await find_job(node, text) for text in jobs]
+        return [await node.retry_job(job.id) for job in found]
+
+    retried = on_node(context, work)
+    if as_json:
+        print_json([dumped(job) for job in retried])
+        return
+    for job in retried:
+        line = f"{clean(job.name)}: {job.status.value.replace('_', ' ')}, {clean(job.reason)}"
+        console.print(Text(line), soft_wrap=True)
 
 
 def delete(

@@ -207,6 +207,16 @@ def load_job(connection: sqlite3.Connection, id: str) -> tuple[bytes, bytes] | N
     return row
 
 
+def load_last_failure(connection: sqlite3.Connection, job: str) -> str:
+    """What the attempt of a job that failed last said; empty if none has."""
+    row = connection.execute(
+        """SELECT reason FROM attempts WHERE job=? AND outcome NOT IN ('succeeded', 'released')
+           ORDER BY ended DESC LIMIT 1""",
+        (job,),
+    ).fetchone()
+    return str(row[0] or "") if row else ""
+
+
 def load_processes(connection: sqlite3.Connection) -> list[ProcessRow]:
     """Engine processes that were not known to have ended."""
     return [ProcessRow(*row) for row in connection.execute("SELECT session, pid, started, boot FROM processes")]

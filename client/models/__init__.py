@@ -15,6 +15,7 @@ from .installs import EnginePruned, EngineRelease, EngineReleases, Install, Inst
 from .jobs import (
     AddJob,
     ChildJob,
+    Explanation,
     Job,
     JobDelta,
     JobList,
@@ -38,6 +39,7 @@ __all__ = [
     "EngineRelease",
     "EngineReleases",
     "EngineVersionInfo",
+    "Explanation",
     "FullStatus",
     "Install",
     "InstallState",

@@ -158,6 +158,24 @@ class JobDelta(BaseModel):
     token: str
 
 
+class Explanation(BaseModel):
+    """Answer of ``GET /api/jobs/{job_id}/explain``: why a job is in its state, for a person."""
+
+    id: str
+    status: JobStatus
+    summary: str = Field(description="The whole of it in a sentence.")
+    sentences: list[str] = Field(default_factory=list, description="What else there is to know, a sentence each.")
+    help: list[str] = Field(default_factory=list, description="What would help, a sentence each.")
+    cause: str | None = Field(
+        default=None,
+        description="What failed last: engine_crash, engine_error, missing_frame, bad_frame, missing_asset, bad_option,"
+        " out_of_memory, disk, stall or machine.",
+    )
+    frames: str = Field(default="", description="Frame set of the frames given up, or missing in an ended job.")
+    ahead: int | None = Field(default=None, description="How many jobs get a slot before it, if it waits for one.")
+    log: list[str] = Field(default_factory=list, description="Last lines of its log, if something went wrong.")
+
+
 class SubjobUpdate(BaseModel):
     """Body of ``POST /api/jobs/{job_id}/subjob_update``: a subjob as its node sees it."""
 
