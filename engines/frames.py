@@ -106,6 +106,9 @@ class IndexSet:
                 left.append((cursor, last))
         return IndexSet(tuple(left))
 
+    def __and__(self, other: IndexSet) -> IndexSet:
+        return self - (self - other)
+
     def first_run(self, most: int) -> IndexSet:
         """The first unbroken run of positions, cut to at most ``most`` of them."""
         if not self.spans:

@@ -150,16 +150,23 @@ def _start(record: JobRecord, event: JobEvent) -> Outcome:
     ), ()
 
 
+def _not_waiting(record: JobRecord, event: JobEvent) -> Outcome:
+    raise ImpossibleEvent(record, event, "nothing of it is to be rendered now")
+
+
 def _verified(record: JobRecord, event: JobEvent) -> Outcome:
     assert isinstance(event, FramesVerified)
     chunk = _chunk(record, event.attempt)
     if chunk is None:
         return record, ()
-    if event.positions - chunk.positions:
+    fresh = event.positions - record.state.done  # told twice, a frame counts once
+    if not fresh:
+        return record, ()
+    if fresh - chunk.positions:
         raise ImpossibleEvent(record, event, "some of these frames are not of this attempt")
-    left = replace(chunk, positions=chunk.positions - event.positions)
+    left = replace(chunk, positions=chunk.positions - fresh)
     return record.with_state(
-        done=record.state.done | event.positions,
+        done=record.state.done | fresh,
         running=tuple(left if item is chunk else item for item in record.state.running),
         file_count=event.files,
         fruitless=0,
@@ -402,6 +409,8 @@ def _give_up(record: JobRecord, reason: str, at: float) -> Outcome:
     """End the whole job as failed; what runs elsewhere is stopped, frames that never came count as failed."""
     left = record.spec.frames.all_positions() - record.state.done
     record = _note_error(record, reason)
+    if not left:  # it broke when everything was there
+        return _settle(record, (), ended_at=at)
     if not record.state.running:
         record = record.with_state(failed=left)
     return _end_soon(record, S.ERROR, reason, at)
@@ -475,6 +484,7 @@ _TABLE: dict[tuple[JobStatus, type], Rule] = {
     (S.SCHEDULED, EngineFound): _engine_changed,
     (S.NOT_STARTED, EngineFound): _engine_changed,
     (S.WAITING_FOR_SUBJOBS, EngineFound): _engine_changed,
+    **{(status, AttemptStarted): _not_waiting for status in S},
     (S.NOT_STARTED, AttemptStarted): _start,
     (S.RUNNING, AttemptStarted): _start,
     (S.RUNNING, FramesVerified): _verified,

@@ -11,9 +11,13 @@ import heapq
 from collections.abc import Callable
 
 from app.jobs.record import JobRecord
+from client.models import JobStatus
 
 Entry = tuple[int, float, str]
 """Minus the priority, seconds since 1970 of the submit, id."""
+
+_RENDERED = (JobStatus.NOT_STARTED, JobStatus.RUNNING)
+"""A job that was offered may have lost its engine since, or wait for its time again."""
 
 
 class RenderQueue:
@@ -49,7 +53,7 @@ class RenderQueue:
             job_id = heapq.heappop(heap)[2]
             self._queued.discard(job_id)
             record = self._live(job_id)
-            if record is not None and not record.ended and record.waiting_positions():
+            if record is not None and record.status in _RENDERED and record.waiting_positions():
                 return record
         return None
 
