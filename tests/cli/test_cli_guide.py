@@ -8,6 +8,7 @@ from pathlib import Path
 from app.cli.application import application
 from app.cli.engines import engines_commands
 from app.cli.exits import MEANINGS
+from app.cli.token import token_commands
 
 GUIDE = (Path(__file__).resolve().parents[2] / "docs" / "cli.md").read_text(encoding="utf-8")
 
@@ -20,5 +21,6 @@ def test_every_exit_code_is_in_the_guide() -> None:
 def test_every_command_is_in_the_guide() -> None:
     commands = [command.name for command in application.registered_commands]
     commands += ["engines", *(f"engines {command.name}" for command in engines_commands.registered_commands)]
-    assert len(commands) == 17
+    commands += ["token", *(f"token {command.name}" for command in token_commands.registered_commands)]
+    assert len(commands) >= 24
     assert all(f"zordon {name}" in GUIDE for name in commands)
