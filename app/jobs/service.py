@@ -58,6 +58,8 @@ Verifier = Callable[[JobRecord], Awaitable[tuple[IndexSet, int]]]
 
 EffectListener = Callable[[JobRecord, Effect], None]
 """Called on the event loop after the commit; must not wait."""
+EventListener = Callable[[JobRecord, JobEvent], None]
+"""Called on the event loop after the commit of what an event has changed; must not wait."""
 
 
 class JobService(KnownJobs):
@@ -79,10 +81,12 @@ class JobService(KnownJobs):
         self._revision = 0
         self._keys = IdempotencyKeys()
         self._listeners: list[EffectListener] = []
+        self._ears: list[EventListener] = []
         self._schedule = Schedule(self._is_due)
         self._background: set[asyncio.Task[None]] = set()
         self._settled: Callable[[str], Awaitable[None]] | None = None
         self._verify: Verifier | None = None
+        self._deleting: set[str] = set()
         self._retrying: dict[str, asyncio.Lock] = {}
         self._saver: asyncio.TimerHandle | None = None
 
@@ -91,6 +95,10 @@ class JobService(KnownJobs):
     def on_effect(self, listener: EffectListener) -> None:
         """Have a part of the service told of every effect."""
         self._listeners.append(listener)
+
+    def on_event(self, listener: EventListener) -> None:
+        """Have a part of the service told of every event that has changed a job."""
+        self._ears.append(listener)
 
     def settle_with(self, settled: Callable[[str], Awaitable[None]]) -> None:
         """Give what waits until no process of a job is alive."""
@@ -126,12 +134,7 @@ class JobService(KnownJobs):
             self._watch_schedule(live.record)
             if live.record.status is live.committed.status is JobStatus.CONFIGURING:
                 self._tell_need(live.record)
-            for child in live.record.spec.children:
-                status = self._status.get(child)
-                if status is None:
-                    self.apply(live.record.id, ChildEnded(child, JobStatus.CANCELLED, "it is gone", time.time()))
-                elif status.ended and child not in live.record.state.children_ended:
-                    self.apply(live.record.id, ChildEnded(child, status, "ended before the restart", time.time()))
+            self._tell_of_subjobs(live.record, "ended before the restart")
 
     async def close(self) -> None:
         """Wait for what is under way; change nothing more."""
@@ -253,6 +256,8 @@ class JobService(KnownJobs):
             self._feed.publish(record.id, wire)
             if record.status is not before.status:
                 self._watch_schedule(record)
+            for hear in self._ears:
+                hear(record, event)
             for effect in effects:
                 self._tell(record, effect)
 
@@ -376,20 +381,28 @@ class JobService(KnownJobs):
         if not record.ended or self._verify is None:
             return
         done, files = await self._verify(record)
-        if job_id in self._status and job_id not in self._live:  # nobody has deleted it meanwhile
+        if job_id in self._status and job_id not in self._live and job_id not in self._deleting:
             event = RetryAsked(time.time(), done, files)
             if transition(record, event)[0] is not record:
                 if record.spec.parent is not None:
                     await self._revive(record.spec.parent, RetryAsked(event.at, children=(job_id,)))
-                await self._revive(job_id, event)
+                    if (parent := self.live(record.spec.parent)) is not None:
+                        self._tell_of_subjobs(parent, "ended before the retry", besides=job_id)
+                try:
+                    await self._revive(job_id, event)
+                except StoreError:
+                    if record.spec.parent is not None:  # it waits for one that did not come back
+                        ended = ChildEnded(job_id, record.status, record.state.reason, event.at)
+                        self.apply(record.spec.parent, ended)
+                    raise
 
     async def _revive(self, job_id: str, event: RetryAsked) -> None:
         """Apply to a job that has ended or not."""
-        if job_id not in self._status:
-            return
         if job_id not in self._live:
+            if job_id not in self._status:
+                return
             record = await self.record(job_id)
-            if transition(record, event)[0] is record:
+            if job_id in self._deleting or transition(record, event)[0] is record:
                 return
             self._live.setdefault(job_id, LiveJob(record, record))
         await self.apply(job_id, event)
@@ -406,6 +419,13 @@ class JobService(KnownJobs):
             JobNotFound: there is none.
         """
         record = await self.record(job_id)
+        self._deleting.add(job_id)
+        try:
+            await self._delete(job_id, record)
+        finally:
+            self._deleting.discard(job_id)
+
+    async def _delete(self, job_id: str, record: JobRecord) -> None:
         await self.cancel(job_id, "it is being deleted")
         for child in record.spec.children:
             if child in self._status:
@@ -428,6 +448,17 @@ class JobService(KnownJobs):
                 await asyncio.to_thread(self._folders.throw_away, self._folders.projects / project)
 
     # --- parts ---------------------------------------------------------------------------------------------------
+
+    def _tell_of_subjobs(self, parent: JobRecord, story: str, besides: str = "") -> None:
+        """Tell a parent of the subjobs that ended while it could not hear of it."""
+        for child in parent.spec.children:
+            status = self._status.get(child)
+            if child == besides or child in parent.state.children_ended:
+                continue
+            if status is None:
+                self.apply(parent.id, ChildEnded(child, JobStatus.CANCELLED, "it is gone", time.time()))
+            elif status.ended:
+                self.apply(parent.id, ChildEnded(child, status, story, time.time()))
 
     def _tell(self, record: JobRecord, effect: Effect) -> None:
         if isinstance(effect, CancelChildren):

@@ -143,6 +143,30 @@ def test_cancel_ends_a_running_job(service: Service) -> None:
     assert ended.status is JobStatus.CANCELLED
 
 
+def test_retry_renders_what_is_missing(service: Service) -> None:
+    job = submitted(service, "--frames", "1-3")
+    assert service.zordon("watch", job.id).code == Exit.OK
+    place = service.data_dir / "jobs" / job.id / "output"
+    next(place.iterdir()).unlink()
+    ran = service.zordon("retry", job.id)
+    assert ran.code == Exit.OK, ran.err
+    assert "1 missing frame of 3" in ran.out
+    assert service.zordon("watch", job.id).code == Exit.OK
+    assert len(list(place.iterdir())) == 3
+    assert jobs_in(service.zordon("retry", job.id, "--json"))[0].status is JobStatus.COMPLETED
+    assert service.zordon("retry", "nobody").code == Exit.NOT_FOUND
+
+
+def test_explain_says_it_in_sentences(service: Service, finished: Job) -> None:
+    assert "all 3 frames are verified" in service.zordon("explain", finished.id).out
+    job = submitted(service, "--frames", "1", "--start-at", "+3h")
+    ran = service.zordon("explain", job.id)
+    assert "It waits for its time" in ran.out
+    assert "What would help:" in ran.out
+    assert json.loads(service.zordon("explain", job.id, "--json").out)["status"] == "scheduled"
+    assert service.zordon("cancel", job.id).code == Exit.OK
+
+
 def test_delete_asks_first(service: Service) -> None:
     job = submitted(service, "--frames", "1")
     assert service.zordon("delete", job.id, stdin="n\n").code == Exit.FAILED

@@ -182,6 +182,19 @@ async def test_cancel_and_delete_want_to_be_confirmed(node: RenderServerProxy) -
         await node.get_job(job.id)
 
 
+async def test_retry_and_explain(node: RenderServerProxy, finished: Job, service: Service) -> None:
+    assert await node.retry_job(finished.id) == finished, "nothing is missing"
+    told = await node.explain_job(finished.id)
+    assert (told.id, told.status, told.cause) == (finished.id, JobStatus.COMPLETED, None)
+    [name, *_] = await node.get_job_files(finished.id)
+    (service.data_dir / "jobs" / finished.id / "output" / name).unlink()
+    assert (await node.retry_job(finished.id)).frames_done == 2
+    assert (await ended(node, finished)).frames_done == 3
+    for call in (node.retry_job, node.explain_job):
+        with pytest.raises(JobNotFound):
+            await call("nobody")
+
+
 async def test_a_subjob_reports_to_its_parent(node: RenderServerProxy) -> None:
     children = [ChildJob(frames="1-2"), ChildJob(frames="3-4")]
     created = await node.create_job(pattern("1-4").model_copy(update={"child_jobs": children}))

@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 from app.jobs.events import (
     AttemptEnded,
     AttemptFailed,
+    AttemptHeld,
     AttemptReleased,
     AttemptStarted,
+    AwaitSpace,
     CancelAsked,
     CancelChildren,
     ChildEnded,
@@ -19,12 +21,15 @@ from app.jobs.events import (
     EngineFound,
     EngineMissing,
     FrameFailed,
+    FramesLost,
     FramesVerified,
     JobEvent,
     NeedEngine,
     Queue,
     Reconciled,
+    RetryAsked,
     ScheduleDue,
+    SpaceFound,
     StopAttempts,
     WarningNoted,
 )
@@ -303,6 +308,118 @@ def test_waiting_for_subjobs_ends_with_the_last_of_them(statuses: tuple[JobStatu
     assert after(record, ChildEnded("b", statuses[1], "", 4.0)).status is end
 
 
+def test_a_full_disk_is_waited_for_without_blame() -> None:
+    record, effects = transition(after(job(), started(), verified(last=2)), AttemptHeld("j-1", "no space", 5.0))
+    assert (record.status, record.state.strikes, record.state.fruitless) == (JobStatus.NOT_STARTED, (), 0)
+    assert "space on the disk: no space" in record.state.reason
+    assert effects == (AwaitSpace(),)
+    assert not record.waiting_positions(), "it would be taken at once and fail again"
+    record, effects = transition(record, SpaceFound())
+    assert record.waiting_positions() == IndexSet.span(3, 9)
+    assert effects == (Queue(),)
+
+
+def test_while_it_waits_for_space_other_attempts_end_and_it_still_waits() -> None:
+    record = after(job(), started(last=4), started("j-2", 5, 9), AttemptHeld("j-1", "no space", 5.0))
+    assert record.status is JobStatus.RUNNING
+    record = after(record, verified("j-2", 5, 9), AttemptEnded("j-2", 6.0))
+    assert (record.status, record.state.needs_space) == (JobStatus.NOT_STARTED, True)
+    assert after(record, CancelAsked(7.0)).status is JobStatus.CANCELLED
+    assert after(record, Reconciled(record.state.done, 5)).waiting_positions() == IndexSet.span(0, 4)
+
+
+def test_waiting_for_space_and_for_an_engine_at_once() -> None:
+    record = after(job(), started(), AttemptHeld("j-1", "no space", 5.0), EngineMissing(GONE), SpaceFound())
+    assert (record.status, record.state.needs_space) == (JobStatus.CONFIGURING, True)
+    record, effects = transition(record, EngineFound("4.5.3", "it came"))
+    assert (record.status, effects) == (JobStatus.NOT_STARTED, ())
+    assert transition(record, SpaceFound())[1] == (Queue(),)
+
+
+def test_a_cancelled_attempt_that_met_a_full_disk_ends_its_job() -> None:
+    assert after(job(), started(), CancelAsked(4.0), AttemptHeld("j-1", "", 5.0)).status is JobStatus.CANCELLED
+
+
+def test_lost_outputs_are_rendered_again_but_not_for_ever() -> None:
+    record = after(job(), started())
+    for number in range(1, MAX_ATTEMPTS + 1):
+        record = after(record, verified(f"j-{number}", *((0, 9) if number == 1 else (3, 3))))
+        record = after(record, FramesLost(f"j-{number}", IndexSet.span(3, 3), 9), AttemptEnded(f"j-{number}", 5.0))
+        if number < MAX_ATTEMPTS:
+            assert record.waiting_positions() == IndexSet.span(3, 3)
+            record = after(record, started(f"j-{number + 1}", 3, 3))
+    assert (record.status, record.state.failed) == (JobStatus.ERROR, IndexSet.span(3, 3))
+    assert "taken out of the output folder" in record.state.errors[0]
+
+
+def given_up() -> JobRecord:
+    """A job of ten frames that ended without frame 4."""
+    record = after(job(), started(), verified(last=2), verified(first=4))
+    record = after(record, FrameFailed("j-1", 3, FailureCause.BAD_OPTION, "no", 4.0), AttemptEnded("j-1", 5.0))
+    assert (record.status, record.state.cause) == (JobStatus.ERROR, "bad_option")
+    return record
+
+
+def test_error_becomes_not_started_with_the_missing_frames_only() -> None:
+    before = given_up()
+    record, effects = transition(before, RetryAsked(6.0, before.state.done - IndexSet.span(0, 0), 8))
+    assert (record.status, effects) == (JobStatus.NOT_STARTED, (Queue(),))
+    assert record.waiting_positions() == IndexSet.of([0, 3])
+    assert (record.state.file_count, record.state.ended, record.state.strikes) == (8, None, ())
+    assert (record.state.attempts, record.state.errors) == (1, before.state.errors), "its history is gone"
+    record = after(record, AttemptStarted("j-2", IndexSet.of([0, 3]), 7.0))
+    record = after(record, FramesVerified("j-2", IndexSet.of([0, 3]), 10), AttemptEnded("j-2", 8.0))
+    assert (record.status, record.state.ended) == (JobStatus.COMPLETED, 8.0)
+
+
+def test_completed_stays_so_if_nothing_is_missing() -> None:
+    record = after(job(), started(), verified(), AttemptEnded("j-1", 5.0))
+    assert transition(record, RetryAsked(6.0, ALL, 10)) == (record, ())
+    assert after(record, RetryAsked(6.0, ALL - IndexSet.span(9, 9), 9)).status is JobStatus.NOT_STARTED
+
+
+def test_cancelled_with_every_frame_there_becomes_completed() -> None:
+    record, effects = transition(after(job(), CancelAsked(4.0)), RetryAsked(6.0, ALL, 10))
+    assert (record.status, record.state.ended) == (JobStatus.COMPLETED, 6.0)
+    assert isinstance(effects[0], Ended)
+
+
+def test_cancelled_becomes_what_it_waited_for() -> None:
+    record, effects = transition(after(job(missing=GONE), CancelAsked(4.0)), RetryAsked(6.0, IndexSet(), 0))
+    assert (record.status, effects) == (JobStatus.CONFIGURING, (NeedEngine("testpattern", "4.5", False),))
+    waits = after(job(scheduled=True), CancelAsked(4.0))
+    assert after(waits, RetryAsked(6.0, IndexSet(), 0)).status is JobStatus.SCHEDULED
+    assert after(waits, RetryAsked(100.0, IndexSet(), 0)).status is JobStatus.NOT_STARTED
+
+
+def test_a_live_job_forgets_what_it_gave_up() -> None:
+    record = after(job(), started(), FrameFailed("j-1", 3, FailureCause.BAD_OPTION, "no", 4.0))
+    record, effects = transition(record, RetryAsked(5.0))
+    assert (record.status, record.state.failed, effects) == (JobStatus.RUNNING, IndexSet(), (Queue(),))
+    assert record.waiting_positions() == IndexSet.span(3, 3)
+    assert transition(record, RetryAsked(6.0)) == (record, ()), "there is nothing to forget"
+    dying = after(record, CancelAsked(7.0))
+    assert transition(dying, RetryAsked(8.0)) == (dying, ())
+
+
+def test_a_parent_waits_again_for_the_subjobs_that_came_back() -> None:
+    record = after(
+        job(children=("a", "b")),
+        ChildEnded("a", JobStatus.ERROR, "no", 3.0),
+        ChildEnded("b", JobStatus.COMPLETED, "", 4.0),
+    )
+    assert record.status is JobStatus.ERROR
+    record = after(record, RetryAsked(5.0, children=("a",)))
+    assert (record.status, record.state.ended) == (JobStatus.WAITING_FOR_SUBJOBS, None)
+    assert transition(record, RetryAsked(6.0, children=("a",))) == (record, ())
+    assert after(record, ChildEnded("a", JobStatus.COMPLETED, "", 7.0)).status is JobStatus.COMPLETED
+
+
+def test_an_attempt_that_failed_after_its_last_frame_blames_none() -> None:
+    record = after(job(), started(), verified(), failed("j-1", None))
+    assert (record.status, record.state.errors) == (JobStatus.COMPLETED, ("it broke",))
+
+
 def test_a_late_event_changes_nothing() -> None:
     record = after(job(), started(), CancelAsked(4.0), AttemptReleased("j-1", "stopped", 4.5))
     for event in (verified(), AttemptEnded("j-1", 5.0), failed("j-1", 0), ScheduleDue(), CancelAsked(6.0)):
@@ -326,7 +443,20 @@ def test_a_warning_is_kept_once() -> None:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[tuple[str, int, int]]:
-    kinds = ["start", "verify", "end", "fail", "frame", "release", "reconcile", "cancel"]
+    kinds = [
+        "start",
+        "verify",
+        "end",
+        "fail",
+        "frame",
+        "release",
+        "reconcile",
+        "cancel",
+        "hold",
+        "space",
+        "lost",
+        "retry",
+    ]
     step = st.tuples(st.sampled_from(kinds), st.integers(0, 9), st.integers(0, 4))
     return draw(st.lists(step, max_size=60))
 
@@ -345,6 +475,10 @@ def test_whatever_happens_every_frame_is_in_one_place(history: list[tuple[str, i
             event = Reconciled(record.state.done, len(record.state.done))
         elif kind == "cancel" and where == 0:
             event = CancelAsked(3.0)
+        elif kind == "space":
+            event = SpaceFound()
+        elif kind == "retry":
+            event = RetryAsked(3.0, record.state.done if pick else record.state.done.first_run(1), pick)
         elif chunk is not None:
             part = chunk.positions.first_run(pick + 1)
             event = {
@@ -353,6 +487,8 @@ def test_whatever_happens_every_frame_is_in_one_place(history: list[tuple[str, i
                 "fail": failed(chunk.attempt, where),
                 "frame": FrameFailed(chunk.attempt, where, FailureCause.ERROR, "no", 3.0),
                 "release": AttemptReleased(chunk.attempt, "stop", 3.0),
+                "hold": AttemptHeld(chunk.attempt, "the disk is full", 3.0),
+                "lost": FramesLost(chunk.attempt, record.state.done.first_run(pick + 1), 1),
             }.get(kind)
         if event is None:
             continue
@@ -361,9 +497,10 @@ def test_whatever_happens_every_frame_is_in_one_place(history: list[tuple[str, i
         counted = [position for place in places for position in place]
         assert len(counted) == len(set(counted)), "a frame is in two places"
         unclaimed = IndexSet.span(0, 9) - IndexSet.of(counted)
-        assert record.waiting_positions() == (unclaimed if record.state.ending is None else IndexSet())
+        held = record.state.ending is not None or record.state.needs_space
+        assert record.waiting_positions() == (IndexSet() if held else unclaimed)
         assert record.ended == any(isinstance(effect, Ended) for effect in effects) or record.ended
         if record.status is JobStatus.NOT_STARTED:
-            assert record.waiting_positions(), "it waits for nothing"
+            assert unclaimed, "it waits for nothing"
         if record.status is JobStatus.RUNNING:
             assert record.state.running
