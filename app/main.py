@@ -7,6 +7,7 @@ stop. Nothing is opened before the application's lifespan begins, and everything
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
@@ -39,7 +40,10 @@ from app.jobs.service import JobService
 from app.jobs.store import Store, StoreError
 from app.node.benchmarks import Benchmarks
 from app.node.instance import InstanceError, InstanceLock, load_node_id, load_token
+from app.node.metrics import NodeMetrics
 from app.node.node import Node
+from app.node.pulse import Pulse
+from app.node.readiness import Readiness
 from app.node.status import NodeStatusReader
 from app.outputs.manifest import Manifests
 from app.outputs.previews import Previews
@@ -162,6 +166,25 @@ class Application:
             stack.push_async_callback(demand.close)
             copies = ManagedCopies(settings, folders, store, jobs, catalog, installs)
             stack.push_async_callback(copies.close)
+
+            def coming() -> dict[str, int]:
+                return Counter(one.state.value for one in installs.all())
+
+            def engines_here() -> dict[str, bool]:
+                return {
+                    engine.title: bool(catalog.versions(name))
+                    for name, engine in catalog.engines.items()
+                    if engine.extensions
+                }
+
+            pulse = Pulse()
+            stack.callback(pulse.close)
+            metrics = NodeMetrics(jobs, folders, pulse, sessions=supervisor.sessions, installs=coming)
+            readiness = Readiness(
+                settings, store, feed, folders, pulse, engines=engines_here, dead_slots=supervisor.dead_slots
+            )
+            stack.push_async_callback(readiness.close)
+            pulse.start()
             check_engines(jobs, catalog)
             jobs.resume()
             supervisor.start()
@@ -190,7 +213,7 @@ class Application:
                 intake=intake,
                 manifests=manifests,
                 previews=job_previews,
-                node=Node(reader, Benchmarks(settings, folders)),
+                node=Node(reader, Benchmarks(settings, folders), readiness, metrics),
                 installs=installs,
                 demand=demand,
                 copies=copies,

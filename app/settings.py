@@ -146,7 +146,9 @@ class Settings(BaseSettings):
     max_attempt_bytes: int = Field(
         200 * GIB, ge=MIB, description="What an engine may write in one attempt, in bytes; one file or all together."
     )
-    max_attempt_files: int = Field(50_000, ge=100, description="The most files that an engine may write in one attempt.")
+    max_attempt_files: int = Field(
+        50_000, ge=100, description="The most files that an engine may write in one attempt."
+    )
     max_failed_tries: int = Field(
         100, ge=1, description="Wrong tokens that one address may send in a minute before it is told to wait."
     )

@@ -8,9 +8,10 @@ from pydantic import JsonValue, TypeAdapter
 
 from .connection import Connection, read, read_text
 from .errors import ConnectionFailed, ProtocolError, Timeout
-from .models import DiskBenchmark, FullStatus, NodeStatus, Snapshot
+from .models import DiskBenchmark, FullStatus, NodeStatus, Readiness, Snapshot
 
 _STATUS: Final = TypeAdapter(NodeStatus)
+_READINESS: Final = TypeAdapter(Readiness)
 _FULL_STATUS: Final = TypeAdapter(FullStatus)
 _SNAPSHOT: Final = TypeAdapter(Snapshot)
 _DISK: Final = TypeAdapter(DiskBenchmark)
@@ -44,6 +45,26 @@ class NodeCalls:
         except (ConnectionFailed, Timeout):
             return False
         return True
+
+    async def get_health(self, timeout: float = 2.0) -> str:
+        """``ok``; needs no token.
+
+        Args:
+            timeout: seconds.
+        """
+        return read_text(await self.connection.send("GET", "/healthz", timeout=timeout))
+
+    async def get_readiness(self) -> Readiness:
+        """That the node can do its work, and what should be mended all the same; needs no token, but says less then.
+
+        Raises:
+            Unavailable: it cannot; the message says why.
+        """
+        return read(_READINESS, await self.connection.get("/readyz"))
+
+    async def get_metrics(self) -> str:
+        """What can be measured, in the text format of Prometheus."""
+        return read_text(await self.connection.get("/metrics"))
 
     async def get_status(self) -> NodeStatus:
         """The machine and its queue."""

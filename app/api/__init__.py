@@ -12,7 +12,21 @@ from contextlib import AbstractAsyncContextManager
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
 
-from app.api import access, debug, engines, explain, installs, jobs, lifecycle, node, openapi, outputs, previews, start
+from app.api import (
+    access,
+    debug,
+    engines,
+    explain,
+    health,
+    installs,
+    jobs,
+    lifecycle,
+    node,
+    openapi,
+    outputs,
+    previews,
+    start,
+)
 from app.api.errors import install_handlers
 from app.api.permissions import OPENAPI_PATH, Permissions
 from app.settings import Settings
@@ -42,7 +56,7 @@ def build_api(settings: Settings, lifespan: Lifespan | None = None) -> FastAPI:
     install_handlers(api)
     # Those with fixed paths come before those whose path has a name in the same place.
     debugging = (debug,) if settings.debug else ()
-    nouns = (start, access, jobs, explain, outputs, previews, lifecycle, node, installs, engines, *debugging)
+    nouns = (start, access, jobs, explain, outputs, previews, lifecycle, node, health, installs, engines, *debugging)
     for noun in nouns:
         api.include_router(noun.router)
     api.state.permissions = Permissions(

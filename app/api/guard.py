@@ -2,7 +2,8 @@
 
 The node answers under its own names only (a web page that points its own name at 127.0.0.1 is refused), refuses every
 request that a page of somebody else's sends, and asks for a token, or the cookie of a browser that was let in, whose
-role covers what is asked for: on every route but the heartbeat, the start page and the login.
+role covers what is asked for: on every route but the heartbeat, the start page, the login and the two that say whether
+the service is well.
 """
 
 from __future__ import annotations
@@ -28,6 +29,9 @@ from client.models import AccessKind, Role
 MAX_HEADERS = 100
 MAX_TARGET = 8192
 """Bytes of path and query."""
+
+READY_PATH: Final = "/readyz"
+METRICS_PATH: Final = "/metrics"
 
 HARMLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
@@ -71,6 +75,7 @@ class Guard:
         self._access = access
         self._permissions = permissions
         self._open = permissions.open_paths
+        self._open_metrics = settings.metrics_without_token
         self._lan = settings.lan
         self._names = own_names(settings)
         self._seen: set[bytes] = set()  # Host headers that were found right, as they came
@@ -107,7 +112,9 @@ class Guard:
         version = headers.get(b"x-api-version")
         if version is not None and version != _OURS and (refusal := _wrong_version(version)) is not None:
             return refusal
-        if path in self._open:
+        if path in self._open and not (path == READY_PATH and _has_secret(headers)):
+            return None
+        if self._open_metrics and path == METRICS_PATH and is_loopback(scope) and not _has_secret(headers):
             return None
         return self._check_right(scope, headers, path, origin)
 
@@ -259,6 +266,11 @@ def _is_link_to_start(scope: Scope, headers: Headers) -> bool:
         and headers.get(b"sec-fetch-mode") == b"navigate"
         and headers.get(b"sec-fetch-dest") == b"document"
     )
+
+
+def _has_secret(headers: Headers) -> bool:
+    """Whether a request shows who it comes from; on a route that is open, but says more to whoever does."""
+    return b"authorization" in headers or b"x-api-token" in headers
 
 
 def _bearer_of(given: bytes) -> bytes:

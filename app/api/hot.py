@@ -59,6 +59,8 @@ class HotPaths:
         self._feed = parts.feed
         self._seconds = parts.settings.long_poll_seconds
         self._lists = JobLists(parts.feed)
+        self.waiting = {"long_poll": 0, "events": 0}
+        """How many clients wait for a change, by how they do."""
 
     async def serve(self, scope: Scope, receive: Receive, send: Send, headers: _Headers) -> bool:
         """Answer the request if it is one of ours; False: it is not, and nothing was sent or read.
@@ -104,7 +106,11 @@ class HotPaths:
         """``GET /api/jobs/long_poll``: the same as soon as it is not that of ``token``; 204 after a while."""
         query = query_of(scope["query_string"])
         delta, token = flag(query, "delta"), query.get("token")
-        woken = await until_changed(self._feed, token, self._seconds, receive)
+        self.waiting["long_poll"] += 1
+        try:
+            woken = await until_changed(self._feed, token, self._seconds, receive)
+        finally:
+            self.waiting["long_poll"] -= 1
         still_good(scope)
         if woken is Woken.CHANGED:
             await _send(send, self._lists.delta(token) if delta else await self._lists.suited(headers))
@@ -129,6 +135,13 @@ class HotPaths:
 
     async def events(self, scope: Scope, receive: Receive, send: Send, headers: _Headers) -> None:
         """``GET /api/events``: every delta as a server-sent event whose id is its token, until somebody leaves."""
+        self.waiting["events"] += 1
+        try:
+            await self._events(scope, receive, send, headers)
+        finally:
+            self.waiting["events"] -= 1
+
+    async def _events(self, scope: Scope, receive: Receive, send: Send, headers: _Headers) -> None:
         last = headers.get(b"last-event-id")
         token = last.decode("latin-1") if last is not None else query_of(scope["query_string"]).get("token")
         who = who_of(scope)

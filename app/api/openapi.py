@@ -26,9 +26,10 @@ _EXTRA_MODELS: Final[tuple[type[BaseModel], ...]] = (Problem, AddJob, EngineKey,
 
 DESCRIPTION: Final = f"""One node of a Zordon render farm.
 
-Every request but the heartbeat, the start page and the login carries a token: `Authorization: Bearer <token>`. What it
-may be used for is its role; the least one for each operation is its `x-zordon-role`. A client may send the version that
-it speaks as `X-API-Version`; another major version than {API_VERSION} is refused with 400, and every answer names ours.
+Every request but the heartbeat, the start page, the login, `/healthz` and `/readyz` carries a token: `Authorization:
+Bearer <token>`. What it may be used for is its role; the least one for each operation is its `x-zordon-role`. A client
+may send the version that it speaks as `X-API-Version`; another major version than {API_VERSION} is refused with 400,
+and every answer names ours.
 Errors are plain text, or RFC 9457 problem details for clients whose `Accept` names JSON.
 """
 

@@ -22,6 +22,8 @@ ROLES: Final[Mapping[str, Role | None]] = {
     "get_start_page": None,
     "heartbeat": None,
     "login": None,
+    "get_health": None,
+    "get_readiness": None,  # and says why only to whoever shows a token
     # Looking.
     "get_openapi": Role.READ,
     "get_jobs": Role.READ,
@@ -36,6 +38,7 @@ ROLES: Final[Mapping[str, Role | None]] = {
     "download_all_job_files": Role.READ,
     "get_job_thumbnail": Role.READ,
     "get_status": Role.READ,
+    "get_metrics": Role.READ,
     "get_snapshot": Role.READ,
     "get_full_status": Role.READ,
     "get_presets": Role.READ,

@@ -51,12 +51,16 @@ class AttemptStarted:
 
 @dataclass(frozen=True, slots=True)
 class FramesVerified:
-    """Frames of an attempt are verified and in the output folder. ``files``: how many outputs the job now has."""
+    """Frames of an attempt are verified and in the output folder. ``files``: how many outputs the job now has.
+
+    ``seconds_per_frame``: the median of the job so far. ``seconds``: what one of these frames took.
+    """
 
     attempt: str
     positions: IndexSet
     files: int
     seconds_per_frame: float | None = None
+    seconds: float | None = None
 
 
 @dataclass(frozen=True, slots=True)

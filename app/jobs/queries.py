@@ -47,6 +47,11 @@ class TokenRow:
     expires: float | None
 
 
+def note_probe(at: float) -> Statement:
+    """Nothing but a sign that the store can be written."""
+    return "INSERT OR REPLACE INTO meta (key, value) VALUES ('probed', ?)", (str(at),)
+
+
 def insert_job(
     id: str, status: str, revision: int, project: str | None, spec: bytes, state: bytes, wire: bytes
 ) -> Statement:

@@ -2,21 +2,37 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from app.node.benchmarks import Benchmarks
+from app.node.metrics import NodeMetrics
+from app.node.readiness import Condition, Readiness
 from app.node.status import NodeStatusReader
 from client.models import DiskBenchmark, NodeStatus
 
 
 class Node:
-    """Status and benchmarks of this node."""
+    """Status, health, measures and benchmarks of this node."""
 
-    def __init__(self, reader: NodeStatusReader, benchmarks: Benchmarks) -> None:
+    def __init__(
+        self, reader: NodeStatusReader, benchmarks: Benchmarks, readiness: Readiness, metrics: NodeMetrics
+    ) -> None:
         self._reader = reader
         self._benchmarks = benchmarks
+        self._readiness = readiness
+        self._metrics = metrics
 
     async def status(self) -> NodeStatus:
         """What it is and does now."""
         return await self._reader.read()
+
+    async def condition(self) -> Condition:
+        """Whether it can do its work, and if not, why."""
+        return await self._readiness.condition()
+
+    async def metrics(self, waiters: Mapping[str, int]) -> bytes:
+        """What can be measured; see :meth:`NodeMetrics.text`."""
+        return await self._metrics.text(waiters)
 
     async def cpu_benchmark(self) -> float:
         """The CPU score; takes ten seconds. Raises what :meth:`Benchmarks.cpu` raises."""

@@ -48,8 +48,8 @@ class Slot:
 
     def __init__(self, owner: Supervisor, engine: str) -> None:
         self.attempt = ""
+        self.engine = engine
         self._owner = owner
-        self._engine = engine
         self._session: Session | None = None
         self._work: JobAtWork | None = None
         self._job = ""  # the job that it has entered
@@ -62,18 +62,23 @@ class Slot:
     async def run(self) -> None:
         """Render until cancelled; :meth:`close` comes first, so that nothing is under way then."""
         while not self._closing:
-            record = self._owner.queue.take(self._engine)
+            record = self._owner.queue.take(self.engine)
             if record is None:
                 await self._rest()
-                record = self._owner.queue.take(self._engine)
+                record = self._owner.queue.take(self.engine)
             if record is None:
                 self._idle.set()
-                await self._owner.queue.wait(self._engine)
+                await self._owner.queue.wait(self.engine)
                 continue
             self._idle.clear()
             await self._take(record)
         await self._rest()
         self._idle.set()
+
+    @property
+    def has_process(self) -> bool:
+        """Whether an engine process of it is open."""
+        return self._session is not None and self._session.process is not None
 
     def stop_attempt(self, reason: str) -> None:
         """End the attempt that is under way."""
@@ -304,7 +309,7 @@ class Slot:
         assert self._work is not None
         files = self._owner.delivery.file_count(record.id)
         median = self._work.frame_took(seconds)
-        return FramesVerified(attempt, record.spec.frames.positions(frames), files, median)
+        return FramesVerified(attempt, record.spec.frames.positions(frames), files, median, seconds)
 
     async def _conclude(self, record: JobRecord, version: EngineVersion, attempt: str, outcome: Outcome) -> None:
         """Report how the attempt went, and take away what it left in its folder."""

@@ -97,9 +97,16 @@ class Supervisor:
         while (work := self._at_work.get(job_id)) is not None:
             await work.quiet.wait()
 
-    def sessions(self) -> int:
-        """How many slots are at work."""
-        return sum(work.sessions for work in self._at_work.values())
+    def sessions(self) -> dict[str, int]:
+        """How many engine processes are open, by engine."""
+        counts = dict.fromkeys(self.catalog.engines, 0)
+        for slot in self._slots:
+            counts[slot.engine] += slot.has_process
+        return counts
+
+    def dead_slots(self) -> list[str]:
+        """The names of the slots that have died of a fault; none while the service stops."""
+        return [] if self._closing else [task.get_name() for task in self._tasks if task.done()]
 
     # --- for the slots -------------------------------------------------------------------------------------------
 

@@ -22,7 +22,7 @@ from .jobs import (
     JobStatus,
     SubjobUpdate,
 )
-from .nodes import DiskBenchmark, FullStatus, NodeStatus, ServerStatus, Snapshot
+from .nodes import DiskBenchmark, FullStatus, NodeStatus, Readiness, ServerStatus, Snapshot
 from .problems import Problem
 
 __all__ = [
@@ -54,6 +54,7 @@ __all__ = [
     "NewToken",
     "NodeStatus",
     "Problem",
+    "Readiness",
     "Role",
     "ServerStatus",
     "Snapshot",

@@ -33,6 +33,13 @@ class NodeStatus(BaseModel):
     uptime: float = Field(description="Seconds since the service started.")
 
 
+class Readiness(BaseModel):
+    """Answer of ``GET /readyz`` if the node is ready; if not, the answer is the error 503."""
+
+    ready: bool
+    notes: list[str] = Field(description="What should be mended all the same; empty without a token.")
+
+
 class ServerStatus(BaseModel):
     """One node in :class:`FullStatus`."""
 

@@ -70,6 +70,8 @@ async def test_only_these_are_open() -> None:
         "get_start_page",
         "heartbeat",
         "login",
+        "get_health",
+        "get_readiness",
     }
 
 

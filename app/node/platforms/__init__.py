@@ -6,21 +6,22 @@ Every one of them has:
 - ``system_version() -> str``: the operating system and its version, for people.
 - ``try_lock(descriptor) -> bool``: lock an open file for this process alone; False if another one has it. The system
   lets go of the lock when the process ends, however it ends.
+- ``runs_as_root() -> bool``: whether this process may do anything on this machine (root; an elevated administrator).
 """
 
 import platform
 import sys
 
 if sys.platform == "win32":
-    from app.node.platforms.windows import cpu_brand, system_version, try_lock
+    from app.node.platforms.windows import cpu_brand, runs_as_root, system_version, try_lock
 elif sys.platform == "darwin":
     from app.node.platforms.macos import cpu_brand, system_version
-    from app.node.platforms.posix import try_lock
+    from app.node.platforms.posix import runs_as_root, try_lock
 else:
     from app.node.platforms.linux import cpu_brand, system_version
-    from app.node.platforms.posix import try_lock
+    from app.node.platforms.posix import runs_as_root, try_lock
 
-__all__ = ["cpu_brand", "cpu_name", "system_os", "system_version", "try_lock"]
+__all__ = ["cpu_brand", "cpu_name", "runs_as_root", "system_os", "system_version", "try_lock"]
 
 
 def system_os() -> str:

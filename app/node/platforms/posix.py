@@ -6,6 +6,11 @@ import sys
 
 if sys.platform != "win32":
     import fcntl
+    import os
+
+    def runs_as_root() -> bool:
+        """See :mod:`app.node.platforms`."""
+        return os.geteuid() == 0
 
     def try_lock(descriptor: int) -> bool:
         """See :mod:`app.node.platforms`."""

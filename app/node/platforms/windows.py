@@ -6,6 +6,7 @@ import platform
 import sys
 
 if sys.platform == "win32":
+    import ctypes
     import msvcrt
     import os
     import winreg
@@ -19,6 +20,10 @@ if sys.platform == "win32":
                 return str(winreg.QueryValueEx(key, "ProcessorNameString")[0]).strip()
         except OSError:
             return platform.processor()
+
+    def runs_as_root() -> bool:
+        """See :mod:`app.node.platforms`."""
+        return bool(ctypes.windll.shell32.IsUserAnAdmin())
 
     def try_lock(descriptor: int) -> bool:
         """See :mod:`app.node.platforms`."""
