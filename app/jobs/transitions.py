@@ -327,7 +327,8 @@ def _retry_parent(record: JobRecord, event: JobEvent) -> Outcome:
     assert isinstance(event, RetryAsked)
     before = record.state.children_ended
     ended = {child: status for child, status in before.items() if child not in event.children}
-    if len(ended) == len(before):
+    back = [child for child in event.children if child in record.spec.children]
+    if not back or (len(ended) == len(before) and not record.ended):
         return record, ()
     left = len(record.spec.children) - len(ended)
     story = f"{left} of its {len(record.spec.children)} subjobs have not ended yet"
