@@ -113,7 +113,9 @@ class ManagedCopies:
         while True:
             self._look.clear()
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._look.wait(), DAY)
+                # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with the event.
+                async with asyncio.timeout(DAY):
+                    await self._look.wait()
             done = await self.prune(None, None, dry_run=False)
             if done.removed:
                 log.info("removed engines that nobody used", engines=done.removed, bytes=done.bytes_freed)
