@@ -7,6 +7,7 @@ long that takes tells nothing of a secret.
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import secrets
 import time
@@ -44,13 +45,17 @@ class Tokens:
         self.first = owner
 
     async def load(self) -> None:
-        """Read the store; forget what has expired.
+        """Read the store; forget what has expired, and browsers that were let in with another first token than today's.
 
         Raises:
-            StoreError: it cannot be read.
+            StoreError: it cannot be read or written.
         """
-        now = time.time()
-        self._store.write([queries.forget_expired_tokens(now)], lazy=True)
+        changes = [queries.forget_expired_tokens(time.time())]
+        mark = await asyncio.to_thread(_mark_of, self.first, self._store.store_id)
+        if await self._store.read(queries.load_first_token) != mark:
+            # Whoever changes it wants nobody in who came with the old one.
+            changes += [queries.forget_sessions(FIRST), queries.remember_first_token(mark)]
+        await self._store.write(changes)
         for row in await self._store.read(queries.load_tokens):
             self._remember(
                 Identity(
@@ -189,3 +194,12 @@ class Tokens:
 def digest_of(secret: bytes) -> bytes:
     """What is kept of a secret: its SHA-256, 32 bytes."""
     return hashlib.sha256(secret).digest()
+
+
+def _mark_of(first: Identity, salt: str) -> str:
+    """What tells the next start whether the first token is still the same.
+
+    An operator may have chosen that one, so a fast digest of it would invite guessing: this one is slow (scrypt,
+    RFC 7914; 8 MiB, some 20 ms).
+    """
+    return hashlib.scrypt(first.digest, salt=salt.encode(), n=1 << 13, r=8, p=1, dklen=16).hex()

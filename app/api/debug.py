@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter, Response
+from fastapi import APIRouter, Request, Response
 
 from app.api.answers import plain
 from app.api.lifecycle import DONE
 from app.api.openapi import failures, text
 from app.api.parts import PartsOf
+from app.api.who import MAX_NOTED, note
 from client.models import JobStatus
 
 router = APIRouter(prefix="/api/_debug", tags=["debug"])
@@ -28,8 +29,9 @@ async def detected_clients() -> list[str]:
     response_class=Response,
     responses=text("The word success.") | failures(),
 )
-async def clear_history(parts: PartsOf) -> Response:
+async def clear_history(request: Request, parts: PartsOf) -> Response:
     """Delete every job that has ended, with its outputs. Subjobs of a job that goes on are kept."""
+    deleted: list[str] = []
     for status in JobStatus:
         for job_id in parts.jobs.of_status(status) if status.ended else ():
             if job_id not in parts.jobs:
@@ -38,4 +40,6 @@ async def clear_history(parts: PartsOf) -> Response:
             if parent is None or parent not in parts.jobs or parts.jobs.status(parent).ended:
                 await parts.previews.forget(job_id)
                 await parts.jobs.delete(job_id)
+                deleted.append(job_id)
+    note(request.scope, jobs=deleted[:MAX_NOTED], job_count=len(deleted))
     return plain(DONE)

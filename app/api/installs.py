@@ -11,6 +11,7 @@ from app.api.bodies import read_model
 from app.api.errors import ApiError
 from app.api.openapi import failures, json_body, text
 from app.api.parts import Parts, PartsOf
+from app.api.who import MAX_NOTED, note
 from app.installs.errors import checked_version
 from app.installs.installs import nothing_found
 from app.node.platforms import cpu_name, system_os
@@ -28,6 +29,8 @@ from engines.installs.release import Release
 router = APIRouter(prefix="/api/engines", tags=["engine versions"])
 
 MAX_BODY = 64 * 1024
+MAX_NAME = 100
+"""The longest name of an engine or a version, in characters."""
 SYSTEMS = ("linux", "macos", "windows")
 PROCESSORS = ("x64", "arm64")
 
@@ -36,9 +39,9 @@ _NO_SOURCE = "No source of engines could be asked; the text names each and why."
 _FAILURES = failures(s404=_NOT_THERE, s503=_NO_SOURCE)
 _NO_INSTALL = failures(s404="There is no such install.")
 
-EngineName = Annotated[str, Query(min_length=1, max_length=100, description="Engine name, such as blender.")]
+EngineName = Annotated[str, Query(min_length=1, max_length=MAX_NAME, description="Engine name, such as blender.")]
 Version = Annotated[
-    str, Query(min_length=1, max_length=100, description="4.5.3, or 4.5 for the newest of that series.")
+    str, Query(min_length=1, max_length=MAX_NAME, description="4.5.3, or 4.5 for the newest of that series.")
 ]
 System = Annotated[str | None, Query(max_length=20, description="linux, macos or windows; this node's if left out.")]
 Processor = Annotated[str | None, Query(max_length=20, description="x64 or arm64; this node's if left out.")]
@@ -108,10 +111,16 @@ async def most_recent_version(
 
 @router.post("/download", operation_id="download_engine", summary="Fetch a version", responses=_FAILURES)
 async def download(
-    parts: PartsOf, engine: EngineName, version: Version, system_os: System = None, cpu: Processor = None
+    request: Request,
+    parts: PartsOf,
+    engine: EngineName,
+    version: Version,
+    system_os: System = None,
+    cpu: Processor = None,
 ) -> Install:
     """Fetch and install a managed version. Answers at once with the install, which goes on by itself: follow it here,
     in the deltas of the job list, or in the event stream. Requests for the same version share one."""
+    note(request.scope, engine=engine, version=version)
     _check(parts, engine, system_os, cpu)
     if not _is_ours(system_os, cpu):
         raise ApiError(400, f"this node installs only what it can run, which is {_here()}", field="system_os")
@@ -153,6 +162,7 @@ async def cancel_install(parts: PartsOf, install_id: str) -> Install:
 async def delete(request: Request, parts: PartsOf) -> Response:
     """Delete a managed version. Copies that others installed are never touched."""
     key = await read_model(EngineKey, raw_headers(request), request.receive, MAX_BODY)
+    note(request.scope, engine=key.engine[:MAX_NAME], version=key.version[:MAX_NAME])
     _check(parts, key.engine, key.system_os, key.cpu)
     checked_version(key.version)
     if not _is_ours(key.system_os, key.cpu):
@@ -163,6 +173,7 @@ async def delete(request: Request, parts: PartsOf) -> Response:
 
 @router.post("/prune", operation_id="prune_engines", summary="Delete versions that nobody uses", responses=failures())
 async def prune(
+    request: Request,
     parts: PartsOf,
     dry_run: Annotated[bool, Query(description="Only say what would go.")] = False,
     unused_days: Annotated[
@@ -174,7 +185,9 @@ async def prune(
 ) -> EnginePruned:
     """Delete managed versions that were not used for long, least recently used first, until the rest is within the
     budget. What a job needs stays."""
-    return await parts.copies.prune(unused_days, budget_bytes, dry_run=dry_run)
+    done = await parts.copies.prune(unused_days, budget_bytes, dry_run=dry_run)
+    note(request.scope, dry_run=dry_run, removed=done.removed[:MAX_NOTED])
+    return done
 
 
 def _check(parts: Parts, engine: str, system: str | None, cpu: str | None) -> None:

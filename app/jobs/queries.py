@@ -175,6 +175,22 @@ def forget_expired_tokens(now: float) -> Statement:
     return "DELETE FROM tokens WHERE expires <= ?", (now,)
 
 
+def remember_first_token(mark: str) -> Statement:
+    """With which first token the service was started last."""
+    return "INSERT OR REPLACE INTO meta (key, value) VALUES ('first_token', ?)", (mark,)
+
+
+def load_first_token(connection: sqlite3.Connection) -> str | None:
+    """The mark of the first token of the last start; None before the first."""
+    row: tuple[str] | None = connection.execute("SELECT value FROM meta WHERE key='first_token'").fetchone()
+    return None if row is None else row[0]
+
+
+def forget_sessions(made_by: str) -> Statement:
+    """Nobody who was let in with this token stays in."""
+    return "DELETE FROM tokens WHERE kind='session' AND made_by=?", (made_by,)
+
+
 def load_tokens(connection: sqlite3.Connection) -> list[TokenRow]:
     """Every token and session, in the order in which they were made."""
     rows = connection.execute(

@@ -61,6 +61,20 @@ async def test_every_change_is_written_down(start_api: StartApi, tmp_path: Path)
     assert all(line["at"].endswith("+00:00") for line in lines)
 
 
+async def test_what_a_change_was_about_is_in_it(start_api: StartApi, tmp_path: Path) -> None:
+    async with start_api() as api:
+        job = await api.rendered()
+        await api.client.post("/api/engines/delete", json={"engine": "blender", "version": "9.9"})
+        await api.client.post("/api/engines/download", params={"engine": "nope", "version": "9.9"})
+        await api.client.post("/api/engines/prune", params={"dry_run": True})
+        await api.client.post("/api/_debug/clear_history")
+    deleted, asked, pruned, cleared = lines_of(tmp_path / "data")[1:]
+    assert (deleted["what"], deleted["engine"], deleted["version"]) == ("delete_engine_download", "blender", "9.9")
+    assert (asked["what"], asked["engine"], asked["status"]) == ("download_engine", "nope", 404)
+    assert (pruned["dry_run"], pruned["removed"]) == (True, [])
+    assert (cleared["jobs"], cleared["job_count"]) == ([job.id], 1)
+
+
 async def test_no_secret_is_in_it(start_api: StartApi, tmp_path: Path) -> None:
     async with start_api() as api:
         made = (await api.client.post("/api/tokens", json={"name": "a", "role": "admin"})).json()

@@ -140,6 +140,17 @@ async def test_a_token_is_no_cookie_and_a_cookie_no_token(api: Api) -> None:
         assert (await client.get("/api/jobs")).status_code == 200
 
 
+async def test_another_first_token_lets_its_browsers_out_and_leaves_tokens(start_api: StartApi) -> None:
+    async with start_api() as api:
+        token, cookie = await token_of(api, Role.SUBMIT), await session_of(api)
+    async with start_api(token="another-first-token") as again:
+        for headers, status in ((token, 200), (cookie, 401), ({"Authorization": f"Bearer {TOKEN}"}, 401)):
+            async with again.new_client(headers) as client:
+                assert (await client.get("/api/jobs")).status_code == status
+    async with start_api() as back, back.new_client(cookie) as client:
+        assert (await client.get("/api/jobs")).status_code == 401
+
+
 # --- whose job it is -------------------------------------------------------------------------------------------------
 
 
