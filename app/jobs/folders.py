@@ -75,6 +75,10 @@ class DataFolder:
         """The colours of a job's pictures as its engine said them."""
         return self.jobs / job_id / "colours.json"
 
+    def attempts(self, job_id: str) -> Path:
+        """Where the folders of a job's attempts are."""
+        return self.jobs / job_id / "attempts"
+
     def attempt(self, job_id: str, attempt: str) -> Path:
         """Where the engine writes during an attempt."""
         return self.jobs / job_id / "attempts" / attempt
@@ -97,7 +101,10 @@ class DataFolder:
         """Remove scratch folders, most of which are empty; one that is gone already is no matter."""
         for folder in folders:
             try:
-                folder.rmdir()
+                if folder.is_symlink():  # an engine has put it there
+                    folder.unlink()
+                else:
+                    folder.rmdir()
             except FileNotFoundError:
                 continue
             except OSError:

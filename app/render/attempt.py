@@ -10,6 +10,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 
 from app.outputs.verification import VerificationError
+from app.render.logs import in_short
 from app.render.session import Exited, Session, SessionEvent
 from app.render.stall import GpuSeconds, Signs, StallWatch, patience, unknown_gpu
 from engines.contract import (
@@ -140,9 +141,9 @@ class Attempt:
             if event.frame is None:
                 return await self._session_failed(event)
             if event.frame in self._left:
-                return await self._frame_failed(event.frame, event.cause, event.message)
+                return await self._frame_failed(event.frame, event.cause, in_short(event.message))
         elif isinstance(event, EngineWarning):
-            self.ports.warned(event.message)
+            self.ports.warned(in_short(event.message))
         elif isinstance(event, Ready):
             self._frame_began = time.monotonic()
             self.session.opened = True
@@ -222,7 +223,7 @@ class Attempt:
     async def _session_failed(self, event: EngineFailed) -> Outcome:
         self.session.stop("it reported a failure")
         await self._until_exited()
-        return Failed(event.cause, event.message, self._first_left())
+        return Failed(event.cause, in_short(event.message), self._first_left())
 
     async def _exited(self, event: Exited) -> Outcome:
         if self._stalled:
@@ -233,7 +234,7 @@ class Attempt:
             return await self._finish()
         known = self.session.engine.explain_exit(event.code, self.session.tail)
         if known is not None:
-            return Failed(known.cause, known.message, self._first_left(), event.code)
+            return Failed(known.cause, in_short(known.message), self._first_left(), event.code)
         story = f"killed by signal {-event.code}" if event.code < 0 else f"exit code {event.code}"
         last = next((line for line in reversed(self.session.tail) if line.strip()), "")
         message = f"the engine ended before the chunk was done ({story})" + (f": {last[:300]}" if last else "")

@@ -131,6 +131,13 @@ class JobLog:
             self._last = self._writer.append(self._path, text)
 
 
+def in_short(text: str, longest: int = 1000) -> str:
+    """Text from an engine as a sentence of ours: one line, bounded, with nothing in it that a terminal would obey."""
+    text = _ESCAPES.sub("", text[: 4 * longest]).translate(_CONTROL)
+    text = " ".join(text.split())
+    return text if len(text) <= longest else f"{text[:longest]}…"
+
+
 class Voice:
     """What one session prints: made harmless for whoever reads it in a terminal, and its last lines kept."""
 

@@ -7,10 +7,14 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import structlog
+
 from app.render.environment import ATTEMPT_COOKIE, STORE_COOKIE, engine_environment
 from app.render.logs import JobLog, command_line
 from app.render.processes import EngineProcess, Launch, launch
 from engines.contract import Chunk, Command, Engine, EngineEvent, SessionRequest
+
+log = structlog.get_logger(__name__)
 
 FINISH_SECONDS = 10.0
 """How long a process that was asked to finish may take before it is stopped."""
@@ -140,9 +144,15 @@ class Session:
 
     def _event_line(self, line: bytes) -> None:
         self.last_sign = time.monotonic()
-        if self.listener is not None:
-            for event in self.engine.parse(line.decode("utf-8", "replace")):
-                self.listener(event)
+        if self.listener is None:
+            return
+        try:
+            events = self.engine.parse(line.decode("utf-8", "replace"))
+        except Exception as error:  # noqa: BLE001 - a plug-in of somebody else; what it cannot read is no event
+            log.warning("an engine cannot read its own events", engine=self.engine.name, reason=repr(error)[:300])
+            return
+        for event in events:
+            self.listener(event)
 
     def _output(self, data: bytes) -> None:
         self.last_sign = time.monotonic()

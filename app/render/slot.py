@@ -235,7 +235,8 @@ class Slot:
         after = await asyncio.to_thread(count_oom_kills) if failed.code is not None else None
         kills = after - before if after is not None and before is not None else None
         failed = classify(failed, session.tail if session is not None else (), MachineSigns(kills, free))
-        if failed.cause is FailureCause.DISK and free is not None and free < space.needed:
+        short = free is not None and free < space.needed and space.may_wait(self._job)
+        if failed.cause is FailureCause.DISK and short:
             return Held(failed.message)
         return failed
 
@@ -276,6 +277,7 @@ class Slot:
 
         def verified(done: Sequence[int], seconds: float | None) -> None:
             work.attempt_over(attempt)
+            owner.space.progressed(record.id)
             owner.jobs.apply(record.id, self._frames_verified(record, attempt, done, seconds))
             if owner.on_frames is not None:
                 owner.on_frames(record, version, work.colour)
@@ -285,8 +287,9 @@ class Slot:
             owner.jobs.apply(record.id, FrameFailed(attempt, frames.position(frame), cause, message, time.time()))
 
         async def full(cause: FailureCause, message: str) -> bool:
-            free = await owner.space.free()
-            return free is not None and free < owner.space.needed and out_of_space(cause, message, free)
+            free, space = await owner.space.free(), owner.space
+            short = free is not None and free < space.needed and space.may_wait(record.id)
+            return short and out_of_space(cause, message, free)
 
         def warned(message: str) -> None:
             work.log.say(f"warning: {message}")

@@ -19,6 +19,8 @@ log = structlog.get_logger(__name__)
 
 FIRST_SECONDS = 2.0
 """How long a job waits at least."""
+MAX_HOLDS = 5
+"""So often there may have been space and a job fills the disk all the same, without a frame: then it is its fault."""
 LONGEST_SECONDS = 60.0
 """How long at most, once there is space: the wait doubles each time that there was space and it failed all the same."""
 
@@ -51,6 +53,14 @@ class Space:
         self._waiting[job_id] = loop.time() + min(FIRST_SECONDS * 2 ** (times - 1), LONGEST_SECONDS)
         if self._task is None or self._task.done():
             self._task = loop.create_task(self._watch(), name="free space")
+
+    def may_wait(self, job_id: str) -> bool:
+        """Whether a job may wait (again): it is not the one that fills the disk."""
+        return self._times.get(job_id, 0) < MAX_HOLDS
+
+    def progressed(self, job_id: str) -> None:
+        """The job has a new output."""
+        self._times.pop(job_id, None)
 
     def forget(self, job_id: str) -> None:
         """The job has ended."""
