@@ -1,5 +1,5 @@
-"""The way of a finished file: verified in the chunk's folder, synced, moved into the output folder by an atomic rename,
-written down in the manifest. Only then it counts."""
+"""The way of a finished file: verified in the chunk's folder, synced, written down in the manifest, moved into the
+output folder by an atomic rename. Only then it counts."""
 
 from __future__ import annotations
 
@@ -22,59 +22,77 @@ async def deliver(
     output: Path,
     attempt: str,
 ) -> list[Entry]:
-    """Take files of a chunk's folder over into a job's outputs, in order.
+    """Take files of a chunk's folder over into a job's outputs, in order: all of them, or none.
 
-    Small PNGs are verified in a thread, everything else in a worker process. What was taken before a failure stays.
+    Small PNGs are verified in a thread, everything else in a worker process.
 
     Raises:
         VerificationError: a file is missing or bad (see :func:`app.outputs.verification.verify`), cannot be moved
             (DISK), or is such that even the worker process that looked at it died, twice (BAD_FRAME).
     """
-    taken: list[Entry] = []
-    for item in expected:
-        entry = await workers.run_quick(_take_if_quick, folder, item, manifest, output, attempt)
-        if entry is None:
-            try:
-                verified = await workers.run(verify, folder, item)
-            except WorkerCrashed as error:
-                raise VerificationError(FailureCause.BAD_FRAME, f"{item.name} cannot be looked at: {error}") from error
-            entry = await workers.run_quick(place, folder, verified, manifest, output, attempt)
-        taken.append(entry)
-    return taken
+    if len(expected) == 1:  # the ordinary way of a frame: into a thread once
+        entry = await workers.run_quick(_take_if_quick, folder, expected[0], manifest, output, attempt)
+        if entry is not None:
+            return [entry]
+    verified = [await _verified(workers, folder, item) for item in expected]
+    return await workers.run_quick(place, folder, verified, manifest, output, attempt)
 
 
-def place(folder: Path, verified: Verified, manifest: Manifest, output: Path, attempt: str) -> Entry:
-    """Sync a verified file, move it into the output folder and write it down. Blocks; for a thread.
+async def _verified(workers: Workers, folder: Path, item: ExpectedOutput) -> Verified:
+    quick = await workers.run_quick(_verify_if_quick, folder, item)
+    if quick is not None:
+        return quick
+    try:
+        return await workers.run(verify, folder, item)
+    except WorkerCrashed as error:
+        raise VerificationError(FailureCause.BAD_FRAME, f"{item.name} cannot be looked at: {error}") from error
+
+
+def place(folder: Path, verified: Sequence[Verified], manifest: Manifest, output: Path, attempt: str) -> list[Entry]:
+    """Sync verified files, write them down and move them into the output folder. Blocks; for a thread.
 
     Raises:
-        VerificationError: it was changed since (BAD_FRAME), or cannot be moved or written down (DISK).
+        VerificationError: one was changed since (BAD_FRAME), or cannot be moved or written down (DISK).
     """
-    entry = Entry.of(verified, attempt)
+    entries = [Entry.of(one, attempt) for one in verified]
+    name = ""
     try:
-        descriptor = open_regular(folder, entry.name)
-        try:
-            now = os.fstat(descriptor)
-            if (now.st_size, now.st_mtime_ns) != (entry.size, entry.mtime_ns):
-                raise VerificationError(FailureCause.BAD_FRAME, f"{entry.name} was changed after it was verified")
-            _sync(descriptor, folder / entry.name)
-        finally:
-            os.close(descriptor)
+        for entry in entries:
+            name = entry.name
+            _settle(folder, entry)
         output.mkdir(parents=True, exist_ok=True)
-        move(folder, entry.name, output)
-        manifest.add(entry)
+        with manifest.adding(*entries):
+            for entry in entries:
+                name = entry.name
+                move(folder, entry.name, output)
     except NotAFile as error:
-        raise VerificationError(FailureCause.BAD_FRAME, f"{entry.name} was changed after it was verified") from error
+        raise VerificationError(FailureCause.BAD_FRAME, f"{name} was changed after it was verified") from error
     except OSError as error:
-        raise VerificationError(FailureCause.DISK, f"{entry.name} cannot be kept: {error}") from error
-    return entry
+        raise VerificationError(FailureCause.DISK, f"{name} cannot be kept: {error}") from error
+    return entries
+
+
+def _settle(folder: Path, entry: Entry) -> None:
+    """Let the content of a verified file survive a power cut, if it is still the one that was verified."""
+    descriptor = open_regular(folder, entry.name)
+    try:
+        now = os.fstat(descriptor)
+        if (now.st_size, now.st_mtime_ns) != (entry.size, entry.mtime_ns):
+            raise VerificationError(FailureCause.BAD_FRAME, f"{entry.name} was changed after it was verified")
+        _sync(descriptor, folder / entry.name)
+    finally:
+        os.close(descriptor)
 
 
 def _take_if_quick(
     folder: Path, expected: ExpectedOutput, manifest: Manifest, output: Path, attempt: str
 ) -> Entry | None:
-    if not is_quick(folder, expected):
-        return None
-    return place(folder, verify(folder, expected), manifest, output, attempt)
+    verified = _verify_if_quick(folder, expected)
+    return None if verified is None else place(folder, [verified], manifest, output, attempt)[0]
+
+
+def _verify_if_quick(folder: Path, expected: ExpectedOutput) -> Verified | None:
+    return verify(folder, expected) if is_quick(folder, expected) else None
 
 
 def _sync(descriptor: int, path: Path) -> None:

@@ -1,7 +1,12 @@
 """The manifest: the list of a job's verified outputs, and the only place where a name from outside is looked up.
 
-One JSON line an output, only ever appended; of several lines with one name the last one counts. A line that a crash
-tore off is dropped when the file is read.
+One JSON line an output, appended; of several lines with one name the last one counts. A line that a crash tore off is
+dropped when the file is read. Outputs that only count together (the frames of one run, say) are written down together:
+the whole file anew, put in its place by a rename.
+
+An output is written down before it is moved to its place, and in memory it is listed after that. So whatever moment a
+crash picks, either the line is missing, or it names a file that is in its place or still in the folder of its attempt
+(:func:`app.outputs.unfinished.finish_moves`).
 
 What survives a power cut: the content of every output is synced before it gets its place (see
 :mod:`app.outputs.delivery`), so a file that is there is whole. Its name in the folder and its line here are left to
@@ -11,13 +16,15 @@ frame is rendered again. :meth:`Manifest.sync` writes both down for good; it is 
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 import stat
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 
@@ -58,34 +65,65 @@ class Manifest:
         self.path = path
         self._lock = threading.Lock()
         self._entries: dict[str, Entry] = {}
+        self._written: set[str] = set()  # every name in the file
         self._folded: dict[str, str] = {}  # by name in one case: the last name that was added
         self._sorted: tuple[Entry, ...] | None = None
         self._torn = False
         self._read()
 
-    def add(self, entry: Entry) -> None:
-        """Append an output; one of the same name from before is replaced.
+    def add(self, *entries: Entry) -> None:
+        """Add outputs that are in their place; see :meth:`adding`."""
+        with self.adding(*entries):
+            pass
+
+    @contextmanager
+    def adding(self, *entries: Entry) -> Iterator[None]:
+        """Write outputs down, all or none, have them moved to their place in the context, and list them then. Those of
+        the same names from before are replaced. If the context fails they are not listed.
 
         Raises:
-            NameRefused: its name cannot be a file name everywhere.
-            OSError: it cannot be written.
+            NameRefused: a name cannot be a file name everywhere.
+            OSError: they cannot be written.
         """
-        check_name(entry.name)
-        line = json.dumps(asdict(entry), separators=(",", ":")).encode() + b"\n"
+        for entry in entries:
+            check_name(entry.name)
         with self._lock:
-            flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
-            descriptor = os.open(self.path, flags, 0o600)
-            try:
-                # A torn line is ended first, or it would take this one with it.
-                data = b"\n" + line if self._torn else line
-                self._torn = True
-                written = os.write(descriptor, data)
-                if written != len(data):
-                    raise OSError(f"only {written} of {len(data)} bytes of the manifest could be written")
-                self._torn = False
-            finally:
-                os.close(descriptor)
-            self._keep(entry)
+            if len(entries) == 1:
+                self._append(_line(entries[0]))
+            else:
+                self._write_anew(entries)
+            self._written.update(entry.name for entry in entries)
+        yield
+        with self._lock:
+            for entry in entries:
+                self._keep(entry)
+
+    def _append(self, line: bytes) -> None:
+        flags = os.O_WRONLY | os.O_APPEND | os.O_CREAT | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+        descriptor = os.open(self.path, flags, 0o600)
+        try:
+            # A torn line is ended first, or it would take this one with it.
+            data = b"\n" + line if self._torn else line
+            self._torn = True
+            written = os.write(descriptor, data)
+            if written != len(data):
+                raise OSError(errno.ENOSPC, f"only {written} of {len(data)} bytes of the manifest could be written")
+            self._torn = False
+        finally:
+            os.close(descriptor)
+
+    def _write_anew(self, entries: Sequence[Entry]) -> None:
+        """One write could be torn between two lines; a rename cannot."""
+        new = {entry.name for entry in entries}
+        kept = [entry for entry in self._entries.values() if entry.name not in new]
+        part = self.path.with_name(f"{self.path.name}.part")
+        with part.open("wb") as file:
+            file.writelines(_line(entry) for entry in (*kept, *entries))
+            file.flush()
+            os.fsync(file.fileno())
+        part.replace(self.path)
+        self._torn = False
+        self._written = {entry.name for entry in kept}
 
     def entries(self) -> tuple[Entry, ...]:
         """All outputs, sorted by name as a person does (``shot_2`` before ``shot_10``)."""
@@ -112,6 +150,12 @@ class Manifest:
 
     def __len__(self) -> int:
         return len(self._entries)
+
+    @property
+    def whole(self) -> bool:
+        """Whether there are outputs and every one that was ever written down is still one."""
+        with self._lock:
+            return bool(self._entries) and self._entries.keys() >= self._written
 
     def reconcile(self, output: Path) -> tuple[Entry, ...]:
         """Forget the outputs that are not in the folder (any more) in their full size.
@@ -160,6 +204,7 @@ class Manifest:
             entry = _parse(line)
             if entry is not None:
                 self._keep(entry)
+        self._written = set(self._entries)
 
     def _keep(self, entry: Entry) -> None:
         self._entries.pop(entry.name, None)  # so that the newest is always the last one
@@ -206,6 +251,10 @@ class Manifests:
         with self._lock:
             self._recent.pop(path, None)
             self._alive.pop(path, None)
+
+
+def _line(entry: Entry) -> bytes:
+    return json.dumps(asdict(entry), separators=(",", ":")).encode() + b"\n"
 
 
 def _is_there(output: Path, entry: Entry) -> bool:

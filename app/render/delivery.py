@@ -8,8 +8,9 @@ from collections.abc import Sequence
 from app.jobs.folders import DataFolder
 from app.jobs.record import JobRecord
 from app.outputs.delivery import deliver
-from app.outputs.manifest import Entry, Manifest, Manifests, frames_of
+from app.outputs.manifest import Manifest, Manifests, frames_of
 from app.outputs.rechecking import recheck
+from app.outputs.unfinished import finish_moves
 from app.outputs.workers import Workers
 from engines.contract import Chunk, ExpectedOutput
 from engines.frames import IndexSet
@@ -42,7 +43,7 @@ class Delivery:
         """Verify files of the chunk's folder, move them into the job's output folder, list them in its manifest.
 
         Raises:
-            VerificationError: one of them cannot be counted; those before it are.
+            VerificationError: one of them cannot be counted, so none is.
         """
         if expected:
             output = self._folders.output(job_id)
@@ -80,8 +81,8 @@ class Delivery:
         """
         folders = self._folders
         manifest = await asyncio.to_thread(self._manifests.at, folders.manifest(record.id))
-        entries = await asyncio.to_thread(recheck, manifest, folders.output(record.id), folders.damaged(record.id))
-        return self._done(record, entries)
+        await asyncio.to_thread(recheck, manifest, folders.output(record.id), folders.damaged(record.id))
+        return self._done(record, manifest)
 
     async def reconcile(self, record: JobRecord) -> tuple[IndexSet, int]:
         """After a start: what really is in the output folder.
@@ -90,14 +91,15 @@ class Delivery:
             The frames that are done, and the number of outputs.
         """
         manifest = await asyncio.to_thread(self._manifests.at, self._folders.manifest(record.id))
-        entries = await asyncio.to_thread(manifest.reconcile, self._folders.output(record.id))
-        return self._done(record, entries)
+        folders = self._folders
+        await asyncio.to_thread(finish_moves, manifest, folders.attempts(record.id), folders.output(record.id))
+        await asyncio.to_thread(manifest.reconcile, folders.output(record.id))
+        return self._done(record, manifest)
 
     @staticmethod
-    def _done(record: JobRecord, entries: Sequence[Entry]) -> tuple[IndexSet, int]:
-        frames = record.spec.frames
+    def _done(record: JobRecord, manifest: Manifest) -> tuple[IndexSet, int]:
+        frames, entries = record.spec.frames, manifest.entries()
         if record.spec.divisible:
             return frames.positions(frames_of(entries)), len(entries)
-        # Frames of one file, or of one run, are there together or not at all.
-        whole = bool(record.state.done) and len(entries) >= record.state.file_count > 0
-        return (frames.all_positions() if whole else IndexSet()), len(entries)
+        # Frames of one file, or of one run, are there together or not at all; they are written down together.
+        return (frames.all_positions() if manifest.whole else IndexSet()), len(entries)

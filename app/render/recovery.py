@@ -40,6 +40,6 @@ async def reconcile(unfinished: Sequence[JobRecord], jobs: JobService, delivery:
     for record in unfinished:
         if not record.state.attempts:
             continue
-        await asyncio.to_thread(folders.clear_attempts, record.id)
         done, files = await delivery.reconcile(record)
+        await asyncio.to_thread(folders.clear_attempts, record.id)
         await jobs.apply(record.id, Reconciled(done, files))

@@ -10,7 +10,8 @@ from pathlib import Path
 import pytest
 
 from app.outputs.delivery import deliver, place
-from app.outputs.manifest import Manifest
+from app.outputs.manifest import Entry, Manifest
+from app.outputs.unfinished import finish_moves
 from app.outputs.verification import VerificationError, verify
 from app.outputs.workers import Workers
 from engines.contract import ExpectedOutput, FailureCause, OutputCheck, PictureCheck, VideoCheck
@@ -44,7 +45,7 @@ async def test_quick_and_slow_ones_arrive_and_are_listed(
     assert manifest.reconcile(output) == manifest.entries()
 
 
-async def test_what_came_before_a_bad_one_stays(
+async def test_of_several_all_are_taken_or_none(
     workers: Workers, picture: Maker, cut: Callable[[Path, int], Path], tmp_path: Path, manifest: Manifest, output: Path
 ) -> None:
     picture("a_1.png")
@@ -54,8 +55,9 @@ async def test_what_came_before_a_bad_one_stays(
     with pytest.raises(VerificationError) as error:
         await deliver(workers, tmp_path, wanted, manifest, output, "attempt1")
     assert error.value.cause is FailureCause.BAD_FRAME
-    assert [path.name for path in output.iterdir()] == ["a_1.png"]
-    assert [entry.name for entry in manifest.entries()] == ["a_1.png"]
+    assert not output.exists()
+    assert manifest.entries() == Manifest(manifest.path).entries() == ()
+    assert not manifest.whole
 
 
 async def test_a_second_attempt_replaces_the_first(
@@ -73,7 +75,7 @@ def test_a_file_changed_after_verification_is_not_taken(
     picture: Maker, tmp_path: Path, manifest: Manifest, output: Path, change: Callable[[Path], object]
 ) -> None:
     path = picture("a.png")
-    verified = verify(tmp_path, ExpectedOutput("a.png", PictureCheck()))
+    verified = [verify(tmp_path, ExpectedOutput("a.png", PictureCheck()))]
     change(path)
     with pytest.raises(VerificationError):
         place(tmp_path, verified, manifest, output, "attempt1")
@@ -86,7 +88,7 @@ def test_a_folder_that_cannot_be_written_is_a_fault_of_the_disk(
     picture("a.png")
     output.write_bytes(b"a file is in the way")
     with pytest.raises(VerificationError) as error:
-        place(tmp_path, verify(tmp_path, ExpectedOutput("a.png", PictureCheck())), manifest, output, "attempt1")
+        place(tmp_path, [verify(tmp_path, ExpectedOutput("a.png", PictureCheck()))], manifest, output, "attempt1")
     assert error.value.cause is FailureCause.DISK
 
 
@@ -106,3 +108,33 @@ async def test_a_file_that_kills_whoever_looks_at_it_is_bad(
         await deliver(workers, tmp_path, [ExpectedOutput("a.exr", PictureCheck())], manifest, output, "attempt1")
     assert error.value.cause is FailureCause.BAD_FRAME
     await workers.close()
+
+
+def test_what_a_crash_kept_from_its_place_is_moved_there_at_the_next_start(
+    picture: Maker, tmp_path: Path, manifest: Manifest, output: Path
+) -> None:
+    attempt = tmp_path / "attempts" / "attempt1"
+    attempt.mkdir(parents=True)
+    verified = []
+    for frame in (1, 2, 3):
+        picture(f"a_{frame}.png").rename(attempt / f"a_{frame}.png")
+        verified.append(verify(attempt, ExpectedOutput(f"a_{frame}.png", PictureCheck(), frame)))
+    entries = [Entry.of(one, "attempt1") for one in verified]
+
+    class Crash(BaseException):
+        """kill -9, as far as the code in its way can tell."""
+
+    output.mkdir()
+    with pytest.raises(Crash), manifest.adding(*entries):  # noqa: PT012 - the context is what is tested
+        (attempt / "a_1.png").rename(output / "a_1.png")
+        raise Crash
+    assert manifest.entries() == ()
+    (attempt / "a_3.png").write_bytes(b"not what was verified")
+    again = Manifest(manifest.path)
+    assert finish_moves(again, attempt.parent, output) == 1
+    assert [entry.name for entry in again.reconcile(output)] == ["a_1.png", "a_2.png"]
+    assert not again.whole
+    picture("a_3.png").rename(attempt / "a_3.png")
+    place(attempt, [verify(attempt, ExpectedOutput("a_3.png", PictureCheck(), 3))], again, output, "attempt2")
+    assert again.whole
+    assert Manifest(manifest.path).whole
