@@ -13,6 +13,7 @@ import structlog
 import uvicorn
 
 from app.access.certificate import CertificateError, check_certificate
+from app.api.names import own_names
 from app.api.parts import parts_of
 from app.node.instance import InstanceError, leave_address, take_address_back
 
@@ -56,7 +57,8 @@ class Server(uvicorn.Server):
             gc.collect()
             gc.freeze()
             await self._leave_address()
-            host = settings.name if settings.lan else "127.0.0.1"
+            named = settings.lan and settings.name.lower() in own_names(settings)
+            host = settings.name if named else "127.0.0.1"
             address = f"{'http' if self._certificate is None else 'https'}://{host}:{self._application.port}"
             log.info(
                 "Zordon is ready",

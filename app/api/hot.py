@@ -17,8 +17,8 @@ from starlette.types import Receive, Scope, Send
 
 from app.api.bodies import body_chunks, flag, query_of, read_body
 from app.api.errors import ApiError
-from app.api.guard import is_loopback
 from app.api.lists import BASE_HEADERS, Answer, Header, JobLists, answer_of, json_answer
+from app.api.names import is_loopback
 from app.api.parts import Parts
 from app.api.waiting import Woken, stays, until_changed
 from app.api.who import MAX_NOTED, note, still_good, who_of

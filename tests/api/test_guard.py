@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from app.api.guard import Guard, host_name, is_loopback, own_names
+from app.api.guard import Guard
+from app.api.names import host_name, is_loopback, own_names
 from app.settings import load_settings
 from tests.api.conftest import TOKEN, Api, StartApi
 
