@@ -62,7 +62,9 @@ def decode(path: Path) -> Decoded:
             if not streams:
                 raise BadPicture("there are neither pictures nor sound in it")
             for stream in streams:
-                stream.codec_context.thread_type = "AUTO"
+                # Frames in parallel, said outright: PyAV left to itself decodes on one core, for nearly twice as long.
+                stream.codec_context.thread_type = "FRAME"
+                stream.codec_context.thread_count = _THREADS
                 # explode: without it FFmpeg hides what it could not decode behind the picture before. The filter that
                 # smooths blocks is a sixth of the time of decoding H.264, and nobody looks at these pictures.
                 stream.codec_context.options = {"err_detect": "explode", "skip_loop_filter": "all"}
@@ -101,6 +103,7 @@ def _check_end(path: Path) -> None:
                 raise BadPicture("the file ends too early")
 
 
+_THREADS = min(max(2, os.cpu_count() or 2), 8)
 _COVER = 0x0400  # AV_DISPOSITION_ATTACHED_PIC: the cover of an album, no video
 
 
