@@ -109,7 +109,7 @@ class Resources:
     @staticmethod
     def _own_threads() -> set[str]:
         # Pools of workers begin one when it is needed, up to their size, and keep it.
-        pools = ("asyncio_", "spawn_", "ThreadPoolExecutor", "log-writer")
+        pools = ("asyncio_", "spawn_", "quick_", "worker_", "log-writer")
         return {thread.name for thread in threading.enumerate() if not thread.name.startswith(pools)}
 
     @staticmethod
