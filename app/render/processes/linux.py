@@ -67,9 +67,18 @@ class LinuxProcess(PosixProcess):
         return await asyncio.to_thread(self._end_them)
 
     def _strangers(self) -> list[int]:
+        children = _children(os.getpid())
+        while True:
+            found = self._strangers_among(children)
+            seen, children = set(children), _children(os.getpid())
+            # One that died while it was looked at has no cookie any more, and what it had started is ours only now.
+            if found or seen.issuperset(children):
+                return found
+
+    def _strangers_among(self, children: list[int]) -> list[int]:
         own = os.getsid(0)
         found: list[int] = []
-        for pid in _children(os.getpid()):
+        for pid in children:
             if pid in _live:
                 continue
             session = _session_of(pid)
