@@ -228,6 +228,8 @@ class Attempt:
     async def _exited(self, event: Exited) -> Outcome:
         if self._stalled:
             return Failed(FailureCause.STALL, self._stalled, self._first_left(), event.code)
+        if self.session.excess:
+            return Failed(FailureCause.ERROR, self.session.excess, self._first_left(), event.code)
         if self.session.stopping:
             return Stopped(self.session.stopping)
         if event.code == 0 and not self.session.takes_chunks:

@@ -25,6 +25,10 @@ _NO_MEMORY = re.compile(
     r"|(cannot|failed to|unable to) allocate|\bENOMEM\b|memory allocation (failed|of \d+ bytes failed)",
     re.IGNORECASE,
 )
+_LIMITS = {  # signals by which a process ends that met a limit (getrlimit(2))
+    -24: "it took more processor time than engine_cpu_seconds allows",
+    -25: "a file that it wrote became larger than max_attempt_bytes allows",
+}
 _VAGUE = frozenset({FailureCause.CRASH, FailureCause.ERROR})
 _OF_FILES = _VAGUE | {FailureCause.MISSING_FRAME, FailureCause.BAD_FRAME, FailureCause.MACHINE}
 _KILLED = frozenset({-9, 137})  # SIGKILL, by itself and through a shell; Windows has no name for it
@@ -46,6 +50,8 @@ def classify(failed: Failed, tail: Sequence[str], signs: MachineSigns) -> Failed
         tail: the last lines of what the engine printed.
         signs: see there.
     """
+    if failed.code in _LIMITS and failed.cause in _VAGUE:
+        return replace(failed, cause=FailureCause.ERROR, message=_LIMITS[failed.code])
     if failed.code in _KILLED and failed.cause in _VAGUE | {FailureCause.OUT_OF_MEMORY}:
         if signs.oom_kills:
             said = "the system ended it (SIGKILL) because memory had run out"

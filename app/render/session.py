@@ -6,9 +6,12 @@ import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
 
 import structlog
 
+from app.render.confinement import FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS, Confinement
 from app.render.environment import ATTEMPT_COOKIE, STORE_COOKIE, engine_environment
 from app.render.logs import JobLog, command_line
 from app.render.processes import EngineProcess, Launch, launch
@@ -35,7 +38,15 @@ class Session:
     """One engine process of one job. Open it once; whatever it says goes to ``listener``."""
 
     def __init__(
-        self, engine: Engine, request: SessionRequest, *, job_id: str, store_id: str, log: JobLog, grace: float
+        self,
+        engine: Engine,
+        request: SessionRequest,
+        *,
+        job_id: str,
+        store_id: str,
+        log: JobLog,
+        grace: float,
+        confinement: Confinement,
     ) -> None:
         self.engine = engine
         self.request = request
@@ -52,6 +63,10 @@ class Session:
         self._store_id = store_id
         self._log = log
         self._grace = grace
+        self._confinement = confinement
+        self.excess = ""  # what it has written too much of, if it was stopped for that
+        self._folders: tuple[Path, ...] = (request.folder,)  # that it may write in now
+        self._bounding: asyncio.Task[None] | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._stopper: asyncio.Task[None] | None = None
 
@@ -67,6 +82,8 @@ class Session:
         cookies = {ATTEMPT_COOKIE: attempt, STORE_COOKIE: self._store_id}
         self._log.command(command_line(command.argv, command.environment))
         self._log.say(f"attempt {attempt} started a session with the command above")
+        confinement = self._confinement
+        self._folders = (self.request.folder, chunk.folder)
         wanted = Launch(
             session=attempt,
             argv=command.argv,
@@ -75,12 +92,16 @@ class Session:
             events_on_stdout=command.events == "stdout",
             on_event=self._event_line,
             on_output=self._output,
-            make_folders=(self.request.folder, chunk.folder),
+            make_folders=self._folders,
+            prepare=partial(confinement.hand_over, self._folders, self.request.project),
+            limits=confinement.limits,
+            run_as=confinement.run_as,
         )
         self.process = await launch(wanted)
         if not command.takes_chunks:
             self.process.close_stdin()
         self._watcher = asyncio.get_running_loop().create_task(self._watch(self.process))
+        self._bounding = asyncio.get_running_loop().create_task(self._bound())
         return self.process
 
     @property
@@ -102,6 +123,7 @@ class Session:
         """Give the process a chunk."""
         assert self.process is not None
         self.last_sign = time.monotonic()
+        self._folders = (self.request.folder, chunk.folder)
         self.process.write(self.engine.feed(chunk))
 
     def stop(self, reason: str) -> None:
@@ -139,8 +161,20 @@ class Session:
         leftovers = await process.sweep()
         if leftovers:
             self._log.say(f"{leftovers} processes that it left behind were ended")
+        if self._bounding is not None:
+            self._bounding.cancel()
+            await asyncio.wait([self._bounding])
         if self.listener is not None:
             self.listener(Exited(code, leftovers))
+
+    async def _bound(self) -> None:
+        """Ends the process when it has written more than it may. Files grow slowly: looked at ever less often."""
+        pause = FIRST_LOOK_SECONDS
+        while not self.excess:
+            await asyncio.sleep(pause)
+            pause = min(2 * pause, LAST_LOOK_SECONDS)
+            self.excess = await asyncio.to_thread(self._confinement.excess, self._folders)
+        self.stop("it wrote too much")
 
     def _event_line(self, line: bytes) -> None:
         self.last_sign = time.monotonic()

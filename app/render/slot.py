@@ -196,9 +196,10 @@ class Slot:
                     store_id=owner.store_id,
                     log=self._work.log,
                     grace=owner.settings.term_seconds,
+                    confinement=owner.confinement,
                 )
             else:
-                await asyncio.to_thread(chunk.folder.mkdir, parents=True, exist_ok=True)
+                await asyncio.to_thread(owner.confinement.make, chunk.folder)
             await committed
             if self._stop_reason:
                 return Stopped(self._stop_reason)

@@ -19,6 +19,7 @@ from app.jobs.service import JobService
 from app.render.at_work import JobAtWork
 from app.render.awaiting import check_engine
 from app.render.catalog import EngineCatalog
+from app.render.confinement import Confinement
 from app.render.delivery import Delivery
 from app.render.logs import JobLog, LogWriter
 from app.render.queue import RenderQueue
@@ -53,6 +54,7 @@ class Supervisor:
         self.delivery = delivery
         self.store_id = store_id
         self.queue = RenderQueue(jobs.live)
+        self.confinement = Confinement(settings, folders)
         self.space = Space(folders.root, settings.min_free_bytes, self._space_found)
         self.on_frames: FramesListener | None = None
         self._writer = LogWriter(settings.max_log_bytes)

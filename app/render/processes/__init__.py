@@ -8,9 +8,19 @@ from __future__ import annotations
 
 import sys
 
-from app.render.processes.interface import EngineProcess, Launch, LaunchError
+from app.render.processes.interface import EngineProcess, Launch, LaunchError, Limits, RunAs
 
-__all__ = ["EngineProcess", "Launch", "LaunchError", "adopt_orphans", "boot_id", "end_leftovers", "launch"]
+__all__ = [
+    "EngineProcess",
+    "Launch",
+    "LaunchError",
+    "Limits",
+    "RunAs",
+    "adopt_orphans",
+    "boot_id",
+    "end_leftovers",
+    "launch",
+]
 
 if sys.platform == "win32":
     from app.render.processes.windows import adopt_orphans, boot_id, end_leftovers, launch

@@ -13,6 +13,28 @@ class LaunchError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
+class Limits:
+    """What an engine process, and whatever it starts, may take. None: no bound of ours; a lower one of the system's
+    stands. What a system does not know is left out there."""
+
+    memory_bytes: int | None = None  # for data, each process for itself
+    open_files: int | None = None
+    cpu_seconds: int | None = None
+    file_bytes: int | None = None  # of one file that it writes
+    core_dumps: bool = True
+    nice: int = 0  # how much it stands back, 0 to 19
+
+
+@dataclass(frozen=True, slots=True)
+class RunAs:
+    """Another user as whom a process runs (POSIX)."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Launch:
     """What to start and who hears of it.
 
@@ -30,6 +52,10 @@ class Launch:
     on_output: Callable[[bytes], None]
     make_folders: tuple[Path, ...] = ()
     """Made before the process is started, in the same thread."""
+    prepare: Callable[[], None] | None = None
+    """Called after that, in the same thread; an OSError of it means that the process cannot be started."""
+    limits: Limits = Limits()
+    run_as: RunAs | None = None
 
 
 MAX_LINE = 1 << 20

@@ -21,6 +21,7 @@ from pathlib import Path
 from app.render.environment import ATTEMPT_COOKIE, STORE_COOKIE
 from app.render.processes.interface import EngineProcess, Launch
 from app.render.processes.posix import PosixProcess, start_in_thread, start_time
+from app.render.processes.prlimit import restrain
 
 _PR_SET_CHILD_SUBREAPER = 36
 _ROUNDS = 50
@@ -47,7 +48,8 @@ async def launch(wanted: Launch) -> EngineProcess:
     Raises:
         LaunchError: it cannot be started.
     """
-    return LinuxProcess(wanted, await start_in_thread(wanted))
+    # What belongs to another user only root with all its capabilities may limit from outside.
+    return LinuxProcess(wanted, await start_in_thread(wanted, restrain if wanted.run_as is None else None))
 
 
 class LinuxProcess(PosixProcess):

@@ -20,10 +20,12 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
+from typing import TypedDict
 
 import psutil
 
-from app.render.processes.interface import EngineProcess, Launch, LaunchError, LineSplitter
+from app.render.processes.interface import EngineProcess, Launch, LaunchError, Limits, LineSplitter, RunAs
+from app.render.processes.shell import limited
 
 _BLOCK = 1 << 16
 _spawner = ThreadPoolExecutor(max_workers=4, thread_name_prefix="spawn")
@@ -219,8 +221,15 @@ def _boot_time() -> float:
     return psutil.boot_time()
 
 
-def start_posix(launch: Launch) -> Started:
+Restrain = Callable[[int, Limits], None]
+"""Sets limits on a process that has just been started."""
+
+
+def start_posix(launch: Launch, restrain: Restrain | None = None) -> Started:
     """Make the folders and start the process. For a thread: it returns once the program runs.
+
+    Args:
+        restrain: None: the limits are set by a shell that becomes the program.
 
     Raises:
         LaunchError: the program cannot be run.
@@ -235,6 +244,8 @@ def start_posix(launch: Launch) -> Started:
     try:
         for folder in launch.make_folders:
             folder.mkdir(parents=True, exist_ok=True)
+        if launch.prepare is not None:
+            launch.prepare()
         child_in, stdin = pipe()
         output, child_out = pipe()
         events, child_events = pipe()
@@ -242,7 +253,7 @@ def start_posix(launch: Launch) -> Started:
         if not launch.events_on_stdout:
             environment["ZORDON_EVENTS_FD"] = str(child_events)
         popen = subprocess.Popen(
-            launch.argv,
+            launch.argv if restrain is not None else limited(launch.argv, launch.limits),
             stdin=child_in,
             stdout=child_events if launch.events_on_stdout else child_out,
             stderr=child_out,
@@ -251,11 +262,14 @@ def start_posix(launch: Launch) -> Started:
             pass_fds=() if launch.events_on_stdout else (child_events,),
             start_new_session=True,
             bufsize=0,
+            **_user(launch.run_as),
         )
     except (OSError, ValueError) as error:
         for end in opened:
             os.close(end)
         raise LaunchError(f"{launch.argv[0]} cannot be started: {error}") from error
+    if restrain is not None:
+        restrain(popen.pid, launch.limits)
     for end in (child_in, child_out, child_events):
         os.close(end)
     for end in (stdin, output, events):
@@ -263,10 +277,23 @@ def start_posix(launch: Launch) -> Started:
     return Started(popen, stdin, output, events, start_time(popen.pid))
 
 
-async def start_in_thread(launch: Launch) -> Started:
+class _User(TypedDict, total=False):
+    user: int
+    group: int
+    extra_groups: list[int]
+
+
+def _user(run_as: RunAs | None) -> _User:
+    """What Popen is told of another user. Only if there is one: with it, Python forks, and vfork is quicker."""
+    if run_as is None:
+        return {}
+    return {"user": run_as.uid, "group": run_as.gid, "extra_groups": list(run_as.groups)}
+
+
+async def start_in_thread(launch: Launch, restrain: Restrain | None = None) -> Started:
     """:func:`start_posix` without holding up the event loop.
 
     Raises:
         LaunchError: see there.
     """
-    return await asyncio.get_running_loop().run_in_executor(_spawner, start_posix, launch)
+    return await asyncio.get_running_loop().run_in_executor(_spawner, start_posix, launch, restrain)

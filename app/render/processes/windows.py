@@ -26,13 +26,16 @@ if sys.platform == "win32":
 
     import psutil
 
-    from app.render.processes.interface import EngineProcess, Launch, LaunchError, LineSplitter
+    from app.render.processes.interface import EngineProcess, Launch, LaunchError, Limits, LineSplitter
     from app.render.processes.leftovers import end_leftovers
 
     __all__ = ["adopt_orphans", "boot_id", "end_leftovers", "launch"]
 
     _BLOCK = 1 << 16
     _KILL_ON_JOB_CLOSE = 0x2000
+    _PROCESS_MEMORY = 0x100
+    _PROCESS_TIME = 0x2
+    _TICKS = 10_000_000  # of 100 ns in a second
     _EXTENDED_LIMIT_INFORMATION = 9
     _kernel32 = ctypes.WinDLL("kernel32", use_last_error=True)
     _kernel32.CreateJobObjectW.restype = wintypes.HANDLE
@@ -84,6 +87,8 @@ if sys.platform == "win32":
         try:
             for folder in wanted.make_folders:
                 folder.mkdir(parents=True, exist_ok=True)
+            if wanted.prepare is not None:
+                wanted.prepare()
             if not wanted.events_on_stdout:
                 ours, theirs = os.pipe()
                 handle = msvcrt.get_osfhandle(theirs)
@@ -98,7 +103,9 @@ if sys.platform == "win32":
                 cwd=wanted.folder,
                 env=environment,
                 startupinfo=startup,
-                creationflags=subprocess.CREATE_NEW_PROCESS_GROUP | subprocess.CREATE_NO_WINDOW,
+                creationflags=subprocess.CREATE_NEW_PROCESS_GROUP
+                | subprocess.CREATE_NO_WINDOW
+                | (subprocess.BELOW_NORMAL_PRIORITY_CLASS if wanted.limits.nice else 0),
                 bufsize=0,
             )
         except (OSError, ValueError) as error:
@@ -108,12 +115,19 @@ if sys.platform == "win32":
         finally:
             if theirs >= 0:
                 os.close(theirs)
-        return popen, _job_object(int(popen._handle)), ours  # type: ignore[attr-defined]  # there is no public name
+        return popen, _job_object(int(popen._handle), wanted.limits), ours  # type: ignore[attr-defined]  # there is no public name
 
-    def _job_object(process: int) -> int:
+    def _job_object(process: int, wanted: Limits) -> int:
+        """A job object around a process, with what Windows knows of the limits: memory and processor time."""
         job: int = _kernel32.CreateJobObjectW(None, None)
         limits = _ExtendedLimits()
         limits.basic.flags = _KILL_ON_JOB_CLOSE
+        if wanted.memory_bytes is not None:
+            limits.basic.flags |= _PROCESS_MEMORY
+            limits.process_memory = wanted.memory_bytes
+        if wanted.cpu_seconds is not None:
+            limits.basic.flags |= _PROCESS_TIME
+            limits.basic.per_process_time = wanted.cpu_seconds * _TICKS
         _kernel32.SetInformationJobObject(
             wintypes.HANDLE(job), _EXTENDED_LIMIT_INFORMATION, ctypes.byref(limits), ctypes.sizeof(limits)
         )
