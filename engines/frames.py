@@ -30,7 +30,9 @@ MAX_NOTATION = 100_000
 MAX_FRAME_NUMBER = 999_999_999
 """The largest frame number, either side of zero, that any engine or file name here has to carry."""
 
-_PART = re.compile(r"\A(-?\d+)(?:-(-?\d+)(?:([xy:])(-?\d+))?)?\Z")
+_ENDLESS = re.compile(r"\d{25}")
+_PART = re.compile(r"\A(-?\d+)(?:-(-?\d+)(?:([xy:])(\d+))?)?\Z", re.ASCII)
+_LONGEST_PART = 60
 _EXAMPLES = "write frames as 1-100, 1-100x2 or 1-10,20,30-40"
 
 
@@ -140,15 +142,16 @@ class FrameSet:
             raise FrameSetError(f"the frame set is longer than {MAX_NOTATION} characters: {_EXAMPLES}")
         if simple := _simple_runs(text):
             return FrameSet(simple)
+        if _ENDLESS.search(text):  # fileseq's decimals give up on it with an error of their own
+            raise FrameSetError(f"{text[:60]!r} has a frame number beyond {MAX_FRAME_NUMBER}")
         try:
             parsed = NotedFrameSet(text)
-        except MaxSizeException as error:
-            raise FrameSetError(f"{text[:60]!r} has more than {MAX_FRAMES} frames") from error
-        except (ParseException, ValueError, ArithmeticError) as error:
+        except (MaxSizeException, ParseException, ValueError, ArithmeticError) as error:
             raise FrameSetError(f"{text[:60]!r} is no frame set: {_EXAMPLES}") from error
-        if parsed.hasSubFrames():
-            raise FrameSetError(f"{text[:60]!r} has fractional frames; frames are whole numbers: {_EXAMPLES}")
-        return FrameSet(_runs_of(int(frame) for frame in parsed))
+        runs = _runs_of(int(frame) for frame in parsed)
+        if not runs:  # 5-5y1: every frame but each one
+            raise FrameSetError(f"{text[:60]!r} names no frame: {_EXAMPLES}")
+        return FrameSet(runs)
 
     @staticmethod
     def of(frames: Iterable[int]) -> FrameSet:
@@ -257,7 +260,7 @@ def _simple_runs(text: str) -> tuple[range, ...] | None:
     """The runs of a notation of disjoint plain and stepped parts, or None where fileseq has to write frames out.
 
     Raises:
-        FrameSetError: the parts have more frames than allowed.
+        FrameSetError: a part is no notation, or the parts have more frames than allowed.
     """
     runs: list[range] = []
     written_out = total = 0
@@ -265,13 +268,16 @@ def _simple_runs(text: str) -> tuple[range, ...] | None:
         if not part:
             continue
         match = _PART.match(part)
-        if match is None or len(part) > 60:
-            return None
+        if match is None or len(part) > _LONGEST_PART:
+            # fileseq takes more than that (``1-10#``), and would write ten million frames out one by one.
+            fractional = re.search(r"\d\.\d", part) is not None
+            what = "has fractional frames; frames are whole numbers" if fractional else "is no frame set"
+            raise FrameSetError(f"{text[:60]!r} {what}: {_EXAMPLES}")
         start, kind = int(match[1]), match[3]
         end = int(match[2]) if match[2] is not None else start
         step = int(match[4]) if match[4] is not None else 1
         if step < 1:
-            return None
+            raise FrameSetError(f"{text[:60]!r} is no frame set, a step is 1 or more: {_EXAMPLES}")
         count = abs(end - start) // (1 if kind in ("y", ":") else step) + 1
         total += count
         written_out += count if kind in ("y", ":") else 0
