@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Final, TypeVar
+from typing import TypeVar
 
 from app.jobs.chunking import next_chunk
 from app.jobs.codec import record_from, spec_bytes, state_bytes
