@@ -1,0 +1,42 @@
+"""A job that is deleted while somebody downloads it: the transfer ends, whole or broken off, and nothing stays open."""
+
+from __future__ import annotations
+
+import asyncio
+
+import psutil
+import pytest
+
+from tests.api.conftest import Api
+
+
+@pytest.mark.parametrize("noun", ["download_all", "logs"])
+async def test_delete_while_it_is_downloaded(api: Api, noun: str) -> None:
+    warm = await api.rendered(frames="1-2")
+    assert (await api.client.get(f"/api/jobs/{warm.id}/{noun}")).status_code == 200
+    await api.parts.jobs.delete(warm.id)
+    before = psutil.Process().num_fds()
+    for turns in range(12):
+        job = await api.rendered(frames="1-40")
+        download = api.begin(f"/api/jobs/{job.id}/{noun}")
+        answer = await download.start()
+        assert answer["status"] == 200
+        promised = int(dict(answer["headers"]).get(b"content-length", b"-1"))
+        for _ in range(turns * 5):
+            await asyncio.sleep(0)
+        response = await api.client.post(f"/api/jobs/{job.id}/delete?confirm=true")
+        assert (response.status_code, response.text) == (200, "success")
+        async with asyncio.timeout(20):
+            await asyncio.wait([download.task])
+        body = b"".join(bytes(message.get("body", b"")) for message in _rest(download.sent))
+        # Whoever got a whole answer got what was promised; a broken one is an error, never a short success.
+        assert download.task.exception() is not None or promised in (-1, len(body))
+        assert not api.parts.folders.job(job.id).exists()
+    assert psutil.Process().num_fds() <= before
+
+
+def _rest(sent: asyncio.Queue[dict[str, object]]) -> list[dict[str, object]]:
+    found = []
+    while not sent.empty():
+        found.append(sent.get_nowait())
+    return found
