@@ -26,6 +26,7 @@ from app.access.tries import FailedTries
 from app.api import build_api
 from app.api.front import Front
 from app.api.parts import Parts
+from app.api.request_log import RequestLog
 from app.installs.copies import ManagedCopies
 from app.installs.demand import Demand
 from app.installs.installs import Installs
@@ -38,6 +39,7 @@ from app.jobs.folders import DataFolder
 from app.jobs.intake import Intake
 from app.jobs.service import JobService
 from app.jobs.store import Store, StoreError
+from app.jobs.store_check import check_store
 from app.node.benchmarks import Benchmarks
 from app.node.instance import InstanceError, InstanceLock, load_node_id, load_token
 from app.node.metrics import NodeMetrics
@@ -74,7 +76,7 @@ class Application:
         self.token = ""
         self.port = settings.port
         self.api = build_api(settings, self._lifespan)
-        self._front: Front | None = None
+        self._front: Front | RequestLog | None = None
         self._feed: Feed | None = None
         self._trouble = ""  # why it did not start, where a person can mend it
 
@@ -116,6 +118,7 @@ class Application:
             self.token = await asyncio.to_thread(load_token, settings, folders)
             node_id = await asyncio.to_thread(load_node_id, folders)
             adopt_orphans()
+            await asyncio.to_thread(check_store, folders)
             store = Store(folders.database)
             await store.open()
             stack.push_async_callback(store.close)
@@ -229,7 +232,8 @@ class Application:
                 self._trouble = str(error)
                 raise
             api.state.parts = parts
-            self._front = Front(api, self.settings, parts.access)
+            front = Front(api, self.settings, parts.access)
+            self._front = RequestLog(front) if self.settings.request_log else front
             try:
                 yield
             finally:

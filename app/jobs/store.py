@@ -29,6 +29,8 @@ LAZY_SECONDS = 0.2
 BATCH = 512
 """The most changes that share one commit."""
 
+_DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
+
 
 class StoreError(Exception):
     """The store could not be opened, or a change could not be committed; nothing of that change is in it."""
@@ -128,7 +130,8 @@ class Store:
             try:
                 result = query(connection)
             except sqlite3.Error as error:
-                loop.call_soon_threadsafe(_reject, [answer], StoreError(f"the store cannot be read: {error}"))
+                reason = StoreError(f"the store cannot be read: {_sentence(error)}")
+                loop.call_soon_threadsafe(_reject, [answer], reason)
             else:
                 loop.call_soon_threadsafe(_resolve, answer, result)
 
@@ -144,7 +147,7 @@ class Store:
         try:
             connection = self._connect()
         except (sqlite3.Error, StoreError) as error:
-            reason = StoreError(f"the store {self._path.name} cannot be opened: {error}")
+            reason = StoreError(f"the store {self._path.name} cannot be opened: {_sentence(error)}")
             loop.call_soon_threadsafe(_reject, [ready], reason)
             return
         loop.call_soon_threadsafe(_resolve, ready, None)
@@ -189,7 +192,7 @@ class Store:
                 for change in batch:
                     self._commit(connection, loop, [change])
                 return
-            reason = StoreError(f"the change could not be stored: {error}")
+            reason = StoreError(f"the change could not be stored: {_sentence(error)}")
             loop.call_soon_threadsafe(_reject, [change.done for change in batch], reason)
         else:
             loop.call_soon_threadsafe(_tell, batch)
@@ -226,6 +229,16 @@ class Store:
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version={number}")
             connection.execute("COMMIT")
+
+
+def _sentence(error: Exception) -> str:
+    """What SQLite or we say, and what to do where only a person can do something."""
+    if getattr(error, "sqlite_errorname", "").startswith(_DAMAGED):  # set where SQLite itself has said it
+        return (
+            f"it is damaged ({error}). Nothing was removed. Stop the service, keep a copy of the file, and put it back "
+            "from a backup; sqlite3's command .recover saves what can still be read"
+        )
+    return str(error)
 
 
 def _tell(batch: Sequence[_Change]) -> None:

@@ -65,3 +65,9 @@ def test_index_sets_are_sets(left: set[int], right: set[int]) -> None:
     assert set(a - b) == left - right
     assert len(a) == len(left)
     assert all((number in a) == (number in left) for number in range(41))
+
+
+@pytest.mark.parametrize("notation", ["9" * 400, "1-10x" + "9" * 400, "-" + "9" * 26])
+def test_a_number_without_end_is_refused_like_any_other(notation: str) -> None:
+    with pytest.raises(FrameSetError):
+        FrameSet.parse(notation)
