@@ -9,6 +9,7 @@ frame or null).
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
 
 from pydantic import JsonValue
@@ -63,7 +64,10 @@ def _progress(facts: Facts) -> EngineEvent | None:
 
 def _frame(facts: Facts) -> EngineEvent | None:
     frame = _integer(facts.get("frame"))
-    return None if frame is None else FrameWritten(frame, seconds=_number(facts.get("seconds")))
+    seconds = _number(facts.get("seconds"))
+    if seconds is not None and seconds < 0:
+        seconds = None
+    return None if frame is None else FrameWritten(frame, seconds=seconds)
 
 
 def _done(facts: Facts) -> EngineEvent | None:
@@ -101,4 +105,10 @@ def _integer(value: JsonValue) -> int | None:
 
 
 def _number(value: JsonValue) -> float | None:
-    return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else None
+    if not isinstance(value, int | float) or isinstance(value, bool):
+        return None
+    try:
+        number = float(value)
+    except OverflowError:  # an integer of a thousand digits
+        return None
+    return number if math.isfinite(number) else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib.metadata
 import json
+import math
 import re
 import sys
 from collections.abc import Sequence
@@ -165,9 +166,9 @@ class TestPatternEngine(Engine):
             said = json.loads(line)
             match said["event"]:
                 case "written":
-                    return (FrameWritten(int(said["frame"]), seconds=float(said["seconds"])),)
+                    return (FrameWritten(int(said["frame"]), seconds=_within(float(said["seconds"]), math.inf)),)
                 case "progress":
-                    return (Progress(float(said["fraction"]), int(said["frame"])),)
+                    return (Progress(_within(float(said["fraction"]), 1.0), int(said["frame"])),)
                 case "done":
                     return (ChunkDone(str(said["attempt"])),)
                 case "failed":
@@ -175,7 +176,7 @@ class TestPatternEngine(Engine):
                     return (EngineFailed(str(said["message"]), cause, int(said["frame"])),)
                 case "ready":
                     return (Ready(),)
-        except (ValueError, LookupError, TypeError, AttributeError, RecursionError):
+        except (ValueError, LookupError, TypeError, AttributeError, OverflowError, RecursionError):
             return ()  # the contract: a line it does not know is no event
         return ()
 
@@ -185,6 +186,17 @@ class TestPatternEngine(Engine):
             if code != 0 and (match := _CRASHED.search(line)):
                 return EngineFailed(match[0], FailureCause.CRASH)
         return None
+
+
+def _within(number: float, most: float) -> float:
+    """The number itself.
+
+    Raises:
+        ValueError: it is not finite, negative, or more than ``most``.
+    """
+    if not (math.isfinite(number) and 0 <= number <= most):
+        raise ValueError(number)
+    return number
 
 
 def _own_version() -> str:
