@@ -39,7 +39,7 @@ async def test_explain_counts_the_jobs_that_come_first(start_api: StartApi) -> N
         busy = await api.submit(scheduled_start=None, frames="1", args=args, name="busy")
         first = await api.submit(scheduled_start=None, frames="1", priority=80, name="first")
         last = await api.submit(scheduled_start=None, frames="1", priority=10, name="last")
-        while not (await explained(api, busy.id)).status == "running":
+        while (await explained(api, busy.id)).status != "running":
             await api.parts.feed.wait(api.parts.feed.token, 5)
         told = await explained(api, last.id)
         assert told.ahead == 1
