@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import gc
-import logging
 import socket
 import sys
 from typing import TYPE_CHECKING
@@ -16,6 +15,8 @@ from app.access.certificate import CertificateError, check_certificate
 from app.api.names import own_names
 from app.api.parts import parts_of
 from app.node.instance import InstanceError, leave_address, take_address_back
+from app.node.platforms import runs_as_root
+from app.speaking import configure
 
 if TYPE_CHECKING:
     from types import FrameType
@@ -95,8 +96,12 @@ def run(application: Application) -> None:
     Raises:
         SystemExit: it could not start; the reason was logged.
     """
-    configure_logging()
     settings = application.settings
+    configure(settings.log_format, settings.log_level, lambda: (settings.token or "", application.token))
+    if settings.engine_user is None and runs_as_root():
+        log.warning(
+            "the service runs as root, and so will its engines", mend="run it as another user, or set engine_user"
+        )
     sys.setswitchinterval(SWITCH_SECONDS)
     _raise_file_limit()
     gc.set_threshold(*COLLECTOR)
@@ -135,22 +140,6 @@ def run(application: Application) -> None:
     if not server.started:
         raise SystemExit(1)
     log.info("Zordon has stopped")
-
-
-def configure_logging() -> None:
-    """What the service says goes to stderr, one line an event."""
-    structlog.configure(
-        processors=[
-            structlog.processors.add_log_level,
-            structlog.processors.TimeStamper(fmt="%Y-%m-%d %H:%M:%S", utc=True),
-            structlog.processors.format_exc_info,
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty()),
-        ],
-        wrapper_class=structlog.make_filtering_bound_logger(logging.INFO),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
-    logging.basicConfig(stream=sys.stderr, level=logging.WARNING, format="%(asctime)s [%(levelname)s] %(message)s")
 
 
 def _raise_file_limit() -> None:

@@ -1,0 +1,236 @@
+"""What engines are held to, seen from inside of real processes: limits, priority, folders, another user."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import sys
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app.jobs.folders import DataFolder
+from app.render.attempt import Failed
+from app.render.causes import MachineSigns, classify
+from app.render.confinement import Confinement
+from app.render.environment import engine_environment
+from app.render.processes import Launch, Limits, launch
+from app.render.processes.shell import limited
+from app.settings import SettingsError, load_settings
+from engines.contract import FailureCause
+
+if TYPE_CHECKING:
+    from tests.render.conftest import StartNode
+
+pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
+linux = pytest.mark.skipif(sys.platform != "linux", reason="prlimit")
+root = pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root becomes another user")
+
+MIB = 1 << 20
+SMALL = {"width": 32, "height": 32}
+TELL = """
+import os, resource as r, sys
+sys.stdin.readline()
+for what in (r.RLIMIT_CORE, r.RLIMIT_DATA, r.RLIMIT_FSIZE, r.RLIMIT_NOFILE, r.RLIMIT_CPU):
+    print(r.getrlimit(what)[0])
+print(os.getpriority(os.PRIO_PROCESS, 0), os.getuid())
+"""
+LIMITS = Limits(memory_bytes=300 * MIB, open_files=77, cpu_seconds=1000, file_bytes=5 * MIB, core_dumps=False, nice=3)
+
+
+async def run(code: str, folder: Path, limits: Limits = LIMITS, argv: tuple[str, ...] | None = None) -> tuple[int, str]:
+    """Run a script within limits, which are set when it goes on. Returns its exit code and what it printed."""
+    heard = bytearray()
+    process = await launch(
+        Launch(
+            session="limits-1",
+            argv=argv or (sys.executable, "-I", "-S", "-c", code),
+            environment=engine_environment(folder),
+            folder=folder,
+            events_on_stdout=False,
+            on_event=heard.extend,
+            on_output=heard.extend,
+            limits=limits,
+        )
+    )
+    process.write(b"go\n")
+    async with asyncio.timeout(60):
+        code_of = await process.wait()
+        await process.sweep()
+    return code_of, heard.decode()
+
+
+async def test_a_process_has_its_limits(tmp_path: Path) -> None:
+    code, said = await run(TELL, tmp_path)
+    nice = os.getpriority(os.PRIO_PROCESS, 0) + 3
+    assert code == 0
+    assert said.split() == ["0", str(300 * MIB), str(5 * MIB), "77", "1000", str(nice), str(os.geteuid())]
+
+
+async def test_the_shell_sets_the_same_limits(tmp_path: Path) -> None:
+    argv = limited((sys.executable, "-I", "-S", "-c", TELL), LIMITS)
+    assert argv[0] == "/bin/sh"
+    code, said = await run("", tmp_path, Limits(), argv)
+    nice = os.getpriority(os.PRIO_PROCESS, 0) + 3
+    assert code == 0
+    assert said.split() == ["0", str(300 * MIB), str(5 * MIB), "77", "1000", str(nice), str(os.geteuid())]
+
+
+def test_without_limits_there_is_no_shell() -> None:
+    assert limited(("blender", "-b"), Limits()) == ("blender", "-b")
+
+
+async def test_who_wants_more_memory_is_told_so(tmp_path: Path) -> None:
+    code, said = await run("import sys; sys.stdin.readline(); x = bytearray(400 << 20)", tmp_path)
+    assert code == 1
+    assert "MemoryError" in said
+
+
+async def test_a_file_cannot_become_larger(tmp_path: Path) -> None:
+    script = "import sys; sys.stdin.readline(); big = open('big', 'wb', 0); big.write(bytes(6 << 20)); big.write(b'x')"
+    code, said = await run(script, tmp_path)
+    assert (code, (tmp_path / "big").stat().st_size) == (1, 5 * MIB)
+    assert "File too large" in said
+
+
+@linux
+async def test_when_memory_runs_out_the_engine_goes_first(tmp_path: Path) -> None:
+    code, said = await run("import sys; sys.stdin.readline(); print(open('/proc/self/oom_score_adj').read())", tmp_path)
+    assert (code, said.strip()) == (0, "500")
+
+
+async def test_what_an_engine_starts_has_the_same_limits(tmp_path: Path) -> None:
+    script = "import os, sys; sys.stdin.readline(); os.execv('/bin/sh', ['sh', '-c', 'ulimit -n; sh -c \"ulimit -c\"'])"
+    assert await run(script, tmp_path) == (0, "77\n0\n")
+
+
+def test_too_many_files_or_bytes_are_seen_and_links_are_not_followed(tmp_path: Path) -> None:
+    settings = load_settings(data_dir=tmp_path / "data", max_attempt_files=100, max_attempt_bytes=MIB)
+    confinement = Confinement(settings, DataFolder(settings.data_dir))
+    folder = tmp_path / "attempt"
+    (folder / "below").mkdir(parents=True)
+    (folder / "link").symlink_to("/usr")
+    (folder / "below" / "sparse").write_bytes(b"x" * 1000)
+    assert confinement.excess((folder, tmp_path / "gone")) == ""
+    with (folder / "below" / "sparse").open("ab") as file:
+        file.truncate(MIB + 1)
+    assert "max_attempt_bytes" in confinement.excess((folder,))
+    (folder / "below" / "sparse").unlink()
+    for number in range(100):
+        (folder / "below" / str(number)).touch()
+    assert "max_attempt_files" in confinement.excess((folder,))
+
+
+async def test_an_engine_that_floods_its_folder_is_ended_with_the_reason(start_node: StartNode) -> None:
+    async with start_node(max_attempt_files=100) as node:
+        job = await node.submit(frames="1-2", args={**SMALL, "hang_at": 2})
+        await node.until(job.id, lambda now: now.frames_done == 1)
+        flooded = next((node.parts.folders.job(job.id) / "attempts").iterdir())
+        for number in range(101):
+            (flooded / f"{number}").touch()
+        failed = await node.until(job.id, lambda now: bool(now.errors))
+        assert "max_attempt_files" in failed.errors[0]
+        assert failed.done_frames == "1"
+        await node.parts.jobs.cancel(job.id)
+
+
+@pytest.mark.parametrize(("signal", "setting"), [(-25, "max_attempt_bytes"), (-24, "engine_cpu_seconds")])
+def test_who_is_ended_by_a_limit_is_told_which(signal: int, setting: str) -> None:
+    crashed = Failed(FailureCause.CRASH, "it ended", code=signal)
+    told = classify(crashed, (), MachineSigns())
+    assert told.cause is FailureCause.ERROR
+    assert setting in told.message
+
+
+# --- another user --------------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def open_folder() -> Iterator[Path]:
+    """A folder that everybody can get into; pytest's own are closed."""
+    folder = Path(tempfile.mkdtemp(prefix="zordon-"))
+    folder.chmod(0o711)
+    yield folder
+    shutil.rmtree(folder)
+
+
+def refusal(data_dir: Path, user: str) -> str:
+    settings = load_settings(data_dir=data_dir, engine_user=user)
+    with pytest.raises(SettingsError) as refused:
+        Confinement(settings, DataFolder(settings.data_dir))
+    return str(refused.value)
+
+
+def test_a_user_that_is_not_there_is_refused(tmp_path: Path) -> None:
+    assert refusal(tmp_path, "nobody-of-this-name") == "engine_user: this machine has no user 'nobody-of-this-name'"
+
+
+@root
+def test_root_is_no_other_user(tmp_path: Path) -> None:
+    assert "is root" in refusal(tmp_path, "root")
+
+
+@root
+def test_a_data_folder_that_the_user_cannot_reach_is_refused(tmp_path: Path) -> None:
+    closed = tmp_path / "closed"
+    closed.mkdir(mode=0o700)
+    assert "is closed to that user" in refusal(closed / "data", "nobody")
+
+
+@root
+async def test_engines_run_as_the_user_and_reach_no_more_than_their_job(open_folder: Path) -> None:
+    import pwd
+
+    folders = DataFolder(open_folder / "data")
+    folders.prepare()
+    for secret in (folders.database, folders.root / "token"):
+        secret.write_text("secret")
+        secret.chmod(0o600)
+    project = folders.projects / "upload" / "scene.blend"
+    delivered = folders.output("job") / "frame.png"
+    for path in (project, delivered):
+        path.parent.mkdir(parents=True)
+        path.write_text("a file")
+        path.chmod(0o600)
+    confinement = Confinement(load_settings(data_dir=folders.root, engine_user="nobody"), folders)
+    session, attempt = folders.session("job", "job-1"), folders.attempt("job", "job-1")
+    script = """
+read go
+id -u; nice
+touch "$1/written" && echo may write
+shift
+for path; do
+    if cat "$path" >/dev/null 2>&1 || ls "$path/" >/dev/null 2>&1; then echo yes; else echo no; fi
+done
+"""
+    heard = bytearray()
+    paths = (attempt, project, folders.database, folders.root / "token", delivered, folders.uploads)
+    process = await launch(
+        Launch(
+            session="job-1",
+            argv=("/bin/sh", "-c", script, "engine", *map(str, paths)),
+            environment=engine_environment(session),
+            folder=session,
+            events_on_stdout=False,
+            on_event=heard.extend,
+            on_output=heard.extend,
+            make_folders=(session, attempt),
+            prepare=lambda: confinement.hand_over((session, attempt), project),
+            limits=confinement.limits,
+            run_as=confinement.run_as,
+        )
+    )
+    process.write(b"go\n")
+    await process.wait()
+    await process.sweep()
+    uid = pwd.getpwnam("nobody").pw_uid
+    nice = os.getpriority(os.PRIO_PROCESS, 0) + 5
+    assert heard.decode().splitlines() == [str(uid), str(nice), "may write", "yes", "no", "no", "no", "no"]
+    assert (attempt / "written").stat().st_uid == uid
+    confinement.make(folders.attempt("job", "job-2"))
+    assert folders.attempt("job", "job-2").stat().st_uid == uid
+    assert folders.job("job").stat().st_uid == os.geteuid()
