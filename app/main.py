@@ -141,6 +141,7 @@ class Application:
                 folders,
                 progress_interval=settings.progress_interval,
                 max_live_per_token=settings.max_live_jobs_per_token,
+                max_jobs=settings.max_jobs,
             )
             stack.push_async_callback(jobs.close)
             catalog = EngineCatalog(settings, folders.engines)

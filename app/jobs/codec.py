@@ -69,8 +69,8 @@ def record_from(spec: bytes, state: bytes) -> JobRecord:
     """
     plain = orjson.loads(spec)
     frames = FrameSet.parse(plain["frames"])
-    for name in ("children", "warnings"):
-        plain[name] = tuple(plain[name])
+    for name in ("children", "warnings", "raw_arguments"):
+        plain[name] = tuple(plain.get(name, ()))  # stores of the first release have no raw arguments
     known = {name: plain[name] for name in _SPEC_FIELDS if name in plain}
     wish, missing = plain.get("wish"), plain.get("missing")  # stores of the first release have neither
     if wish is None:

@@ -5,7 +5,7 @@
     RequestError 400          something in it is wrong; ``field`` says what
       ├─ Forbidden 403        it is not for this client
       ├─ TooLarge 413         it is more than the settings allow
-      ├─ TooMany 429          its token has as many jobs as one may have
+      ├─ TooMany 429          its token, or the node, has as many jobs as it may have
       └─ NoSpace 507          the disk of the data folder has no room for it
 """
 
@@ -55,7 +55,7 @@ class TooLarge(RequestError):
 
 
 class TooMany(RequestError):
-    """The token has as many jobs that have not ended as one may have."""
+    """The token has as many jobs that have not ended as one may have, or the node as many as it may keep."""
 
     status = 429
 

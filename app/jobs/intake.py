@@ -295,7 +295,8 @@ class Intake:
                 if info is not None or request.engine_version is not None:
                     wish = VersionWish(request.engine_version, None if info is None else info.format_version)
                 choice = choose_version(engine, wish, self._catalog.versions(engine.name), None)
-            settings.append(Setting(engine, wish, choice, project, info, self._settings.name, now, by))
+            raw = engine.name in self._settings.allow_raw_arguments
+            settings.append(Setting(engine, wish, choice, project, info, self._settings.name, now, by, raw))
         if len(requests) == 1 and _is_quick(requests[0]):
             planned = _plan_all(requests, settings, listed)
         else:

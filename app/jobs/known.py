@@ -48,8 +48,9 @@ class LiveJob:
 class KnownJobs:
     """The jobs of this node. Every method is for the event loop's thread."""
 
-    def __init__(self, store: Store, *, max_live_per_token: int | None = None) -> None:
+    def __init__(self, store: Store, *, max_live_per_token: int | None = None, max_jobs: int | None = None) -> None:
         self._store = store
+        self._max_jobs = max_jobs
         self._max_live_per_token = max_live_per_token
         self._being_stored: Counter[str] = Counter()  # new jobs that are not committed yet, by token
         self._live: dict[str, LiveJob] = {}
@@ -71,11 +72,17 @@ class KnownJobs:
             raise JobNotFound(job_id) from None
 
     def check_room(self, submitted_by: str, count: int = 1) -> None:
-        """See that a token may have so many jobs more.
+        """See that a token may have so many jobs more, and the node so many in all.
 
         Raises:
-            TooMany: it may not.
+            TooMany: one of them may not.
         """
+        coming = self._being_stored.total() + count
+        if self._max_jobs is not None and len(self._status) + coming > self._max_jobs:
+            raise TooMany(
+                f"this node keeps {len(self._status)} jobs, and {count} more are asked for; {self._max_jobs} are "
+                "allowed (max_jobs): delete some that have ended"
+            )
         most = self._max_live_per_token
         if most is None or len(self._live) + self._being_stored.total() + count <= most:
             return  # however they are shared out: nothing has to be counted

@@ -18,7 +18,7 @@ from typing import Protocol
 import orjson
 from pydantic import JsonValue, ValidationError
 
-from app.jobs.errors import RequestError, at, from_validation
+from app.jobs.errors import Forbidden, RequestError, at, from_validation
 from app.jobs.names import has_control_characters, safe_stem
 from app.jobs.record import JobSpec
 from app.jobs.versions import missing_of, version_of
@@ -39,6 +39,9 @@ from engines.frames import FrameSet, FrameSetError
 DEFAULT_PRIORITY = 50
 _IDS = random.Random(secrets.randbits(256))
 _PROJECT_FIELDS = ("project", "file", "local_path")
+RAW = "raw_arguments"
+MAX_RAW, MAX_RAW_LENGTH = 100, 4096
+"""How many raw arguments a job may bring, and how long each may be, in characters."""
 MAX_MISSING = 50
 """How many missing files of a project are named among the warnings of its jobs."""
 MAX_AHEAD = 10 * 366 * 24 * 3600.0
@@ -92,6 +95,7 @@ class Setting:
     hostname: str
     now: float  # seconds since 1970
     submitted_by: str = ""  # id of the token of the request
+    raw_allowed: bool = False  # whether the operator lets jobs of this engine bring raw arguments
 
 
 def choose_engine(catalog: Catalog, renderer: str | None, filename: str | None) -> Engine:
@@ -154,13 +158,15 @@ def _plan_one(
     children: tuple[str, ...] = (),
 ) -> JobSpec:
     engine, project = setting.engine, setting.project
+    args = dict(request.args or {})
+    raw = _raw_arguments(args.pop(RAW, None), setting)
     try:
         plan = engine.plan(
             PlanRequest(
                 project=None if project is None else project.path,
                 info=setting.info,
                 frames=_frames(request, setting.info),
-                options=_options(engine, request.args or {}),
+                options=_options(engine, args),
                 output_format=request.output_format,
             )
         )
@@ -188,6 +194,7 @@ def _plan_one(
         project_path=None if project is None else project.stored,
         output_name=safe_stem(name),
         options=_plain(plan.options),
+        raw_arguments=raw,
         output_format=plan.output_format,
         width=plan.width,
         height=plan.height,
@@ -249,6 +256,30 @@ def _options(engine: Engine, args: Mapping[str, JsonValue]) -> EngineOptions:
         return engine.options_model.model_validate(args)
     except ValidationError as error:
         raise from_validation(error, sorted(engine.options_model.model_fields), "args.") from error
+
+
+def _raw_arguments(given: JsonValue, setting: Setting) -> tuple[str, ...]:
+    """The arguments that go into the engine's command as they are.
+
+    Raises:
+        Forbidden: the operator does not allow them.
+        RequestError: they are no arguments.
+    """
+    if given is None:
+        return ()
+    field, name = f"args.{RAW}", setting.engine.name
+    if not setting.raw_allowed:
+        raise Forbidden(
+            f"raw arguments are off here for {name}: an operator can allow them in the setting allow_raw_arguments "
+            "(ZORDON_ALLOW_RAW_ARGUMENTS)",
+            field,
+        )
+    if not isinstance(given, list) or len(given) > MAX_RAW:
+        raise RequestError(f"it must be a list of at most {MAX_RAW} arguments", field)
+    for index, argument in enumerate(given):
+        if not isinstance(argument, str) or not argument or len(argument) > MAX_RAW_LENGTH or "\0" in argument:
+            raise RequestError(f"it must be text of 1 to {MAX_RAW_LENGTH} characters", f"{field}[{index}]")
+    return tuple(str(argument) for argument in given)
 
 
 def _plain(options: EngineOptions) -> dict[str, JsonValue]:

@@ -37,6 +37,7 @@ class JobSpec:
     project_path: str | None = None  # "project/…" inside the job's folder, or absolute for a local_path
     output_name: str = "output"  # stem of the outputs' file names
     options: Mapping[str, JsonValue] = field(default_factory=dict)
+    raw_arguments: tuple[str, ...] = ()  # for the engine's command as they are, where the operator allows them
     output_format: str | None = None
     width: int | None = None
     height: int | None = None

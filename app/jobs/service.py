@@ -73,8 +73,9 @@ class JobService(KnownJobs):
         *,
         progress_interval: float = 0.25,
         max_live_per_token: int | None = None,
+        max_jobs: int | None = None,
     ) -> None:
-        super().__init__(store, max_live_per_token=max_live_per_token)
+        super().__init__(store, max_live_per_token=max_live_per_token, max_jobs=max_jobs)
         self._feed = feed
         self._folders = folders
         self._progress_interval = progress_interval

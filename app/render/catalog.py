@@ -74,6 +74,10 @@ class EngineCatalog:
 
     def _check_settings(self) -> None:
         settings = self._settings
+        for name in settings.allow_raw_arguments:
+            if name not in self.engines and name not in self.broken:
+                known = ", ".join(sorted(self.engines))
+                raise SettingsError(f"allow_raw_arguments: there is no engine {name!r}; this node knows {known}")
         for setting, names in (
             ("custom_engines", settings.custom_engines),
             ("engine_addons", settings.engine_addons),

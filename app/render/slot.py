@@ -243,6 +243,8 @@ class Slot:
 
     def _request(self, record: JobRecord, version: EngineVersion, folder: Path) -> SessionRequest:
         spec, owner = record.spec, self._owner
+        if spec.raw_arguments and spec.engine not in owner.settings.allow_raw_arguments:
+            raise Refusal("args.raw_arguments", "raw arguments are not allowed here any more (allow_raw_arguments)")
         return SessionRequest(
             project=owner.folders.project(spec.project_path) if spec.project_path is not None else None,
             frames=spec.frames,
@@ -256,6 +258,8 @@ class Slot:
             folder=folder,
             name=spec.output_name,
             threads=owner.settings.engine_threads,
+            raw_arguments=spec.raw_arguments,
+            autoexec=owner.settings.blender_autoexec,
             addons=tuple(owner.settings.engine_addons.get(spec.engine, ())),
             startup_scripts=tuple(owner.settings.engine_startup_scripts.get(spec.engine, ())),
         )

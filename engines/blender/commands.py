@@ -75,7 +75,7 @@ def _start(session: SessionRequest) -> tuple[str, ...]:
         str(version.path),
         *_CLOSED,
         *raw,
-        "--disable-autoexec",
+        "--enable-autoexec" if session.autoexec else "--disable-autoexec",
         "--python-exit-code",
         str(EXIT_EXCEPTION),
         *threads,
@@ -108,6 +108,8 @@ def _runner_arguments(session: SessionRequest) -> list[str]:
         arguments += ["--persistent-data", _switch(options.persistent_data)]
     if session.threads is not None:
         arguments += ["--threads", str(session.threads)]
+    if session.autoexec:
+        arguments += ["--autoexec", "on"]
     if session.addons:
         arguments += ["--scripts", str(_scripts(session)), *(f"--addon={addon}" for addon in session.addons)]
     arguments += [f"--startup-script={script}" for script in session.startup_scripts]

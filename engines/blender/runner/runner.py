@@ -47,6 +47,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="AUTO")
     parser.add_argument("--persistent-data", choices=("on", "off"))
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--autoexec", choices=("on", "off"), default="off", help="whether the project may run scripts")
     parser.add_argument("--scripts", help="folder of this session, for copies of add-ons")
     parser.add_argument("--addon", action="append", default=[], help="module or path of an add-on to enable")
     parser.add_argument("--startup-script", action="append", default=[], help="script to run before the first frame")
@@ -65,7 +66,8 @@ def session(options: argparse.Namespace, events: Events) -> None:
 
     # In the order in which an artist's Blender does it: a project may need what its add-ons bring.
     addons.enable(options.addon, options.scripts)
-    opening.open_project(options.project, is_open=options.bpy is None and not options.addon, events=events)
+    named = options.bpy is None and not options.addon
+    opening.open_project(options.project, is_open=named, scripts=options.autoexec == "on", events=events)
     addons.run_scripts(options.startup_script)
     scene = opening.choose(options, events)
     settings.apply(scene, options, events)

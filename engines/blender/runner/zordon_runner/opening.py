@@ -12,7 +12,7 @@ from zordon_runner.causes import in_short
 from zordon_runner.events import Events, Fatal
 
 
-def open_project(path: str, is_open: bool, events: Events) -> None:
+def open_project(path: str, is_open: bool, scripts: bool, events: Events) -> None:
     """Make sure that ``path`` is the open file; with ``is_open`` Blender's command line has named it already.
 
     Raises:
@@ -21,7 +21,7 @@ def open_project(path: str, is_open: bool, events: Events) -> None:
     complaint = ""
     if not is_open:
         try:
-            bpy.ops.wm.open_mainfile(filepath=path, load_ui=False, use_scripts=False)
+            bpy.ops.wm.open_mainfile(filepath=path, load_ui=False, use_scripts=scripts)
         except RuntimeError as error:
             complaint = in_short(str(error))
     # Some versions go on with an empty scene where a file cannot be read, and some complain of a file they did read.
