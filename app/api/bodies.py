@@ -18,7 +18,7 @@ from app.api.errors import ApiError, ClientGone
 M = TypeVar("M", bound=BaseModel)
 
 _TRUE = frozenset({"true", "1", "yes", "on", "y", "t"})
-_FALSE = frozenset({"false", "0", "no", "off", "n", "f", ""})
+_FALSE = frozenset({"false", "0", "no", "off", "n", "f"})
 
 
 def query_of(query_string: bytes) -> dict[str, str]:

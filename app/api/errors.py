@@ -151,6 +151,9 @@ def install_handlers(api: FastAPI) -> None:
     async def answer(request: Request, error: Exception) -> Response:
         if isinstance(error, ClientGone):
             return Response(status_code=400)
+        if isinstance(error, HTTPException) and error.status_code == 405:
+            methods = request.app.state.permissions.methods(request.scope["path"])
+            error = HTTPException(405, headers={"Allow": ", ".join(sorted(methods))} if methods else error.headers)
         problem = problem_of(error)
         headers, body = error_answer(problem, request.headers.get("accept", "").encode("latin-1"))
         response = Response(body, problem.status)

@@ -85,7 +85,7 @@ async def get_full_status(parts: PartsOf) -> Response:
         200: {
             "description": "The file as it is, or as JSON for clients whose Accept names it.",
             "content": {
-                "text/yaml": {"schema": {"type": "string"}},
+                "text/yaml": {"schema": {"type": "object", "additionalProperties": True}},
                 "application/json": {"schema": {"type": "object", "additionalProperties": True}},
             },
         },

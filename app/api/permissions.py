@@ -133,6 +133,10 @@ class Permissions:
             self._known[key] = found
         return found
 
+    def methods(self, path: str) -> set[str]:
+        """Every method that some route takes at a path; the router itself tells those of the first such route."""
+        return {method for methods, pattern, _ in self._routes if pattern.match(path) for method in methods}
+
     def _find(self, method: str, path: str) -> Permission:
         if path == OPENAPI_PATH:
             return Permission("get_openapi", role_of("get_openapi"))
