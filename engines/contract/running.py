@@ -30,9 +30,9 @@ class SessionRequest:
     name: str  # safe stem for output names, e.g. "shot_010"
     threads: int | None = None  # how many the process may use; None: all
     raw_arguments: tuple[str, ...] = ()  # only where the operator allows them
-    autoexec: bool = False  # whether the operator lets projects run scripts of their own
     addons: tuple[str, ...] = ()  # of the settings: names of modules, or absolute paths; only if Engine.takes_addons
     startup_scripts: tuple[Path, ...] = ()  # of the settings: run once, before the first frame; as for addons
+    autoexec: bool = False  # whether the operator lets projects run scripts of their own
 
 
 @dataclass(frozen=True, slots=True)

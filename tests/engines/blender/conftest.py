@@ -57,6 +57,7 @@ def start(tmp_path: Path) -> Iterator[Started]:
         raw_arguments: Sequence[str] = (),
         addons: Sequence[str | Path] = (),
         startup_scripts: Sequence[Path] = (),
+        autoexec: bool = False,
     ) -> Driven:
         plan = planned(project, args, frames, output_format)
         root = tmp_path / f"session {len(running)}"
@@ -78,6 +79,7 @@ def start(tmp_path: Path) -> Iterator[Started]:
             tuple(raw_arguments),
             tuple(str(addon) for addon in addons),
             tuple(startup_scripts),
+            autoexec,
         )
         driven = Driven(request, root)
         running.append(driven)

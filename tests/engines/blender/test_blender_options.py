@@ -160,6 +160,12 @@ def test_raw_arguments_cannot_open_blender(program: EngineVersion, start: Starte
     assert sizes(chunk) == {(64, 48)}, "the text in the file ran and halved the size"
 
 
+def test_a_script_of_the_project_runs_where_the_operator_lets_it(blender: EngineVersion, start: Started) -> None:
+    driven = start(FIXTURES / "script.blend", blender, autoexec=True)
+    chunk, _ = driven.rendered(1)
+    assert sizes(chunk) == {(32, 24)}, "the text in the file did not run"
+
+
 def test_a_cut_out_has_the_size_that_blender_gives_it(blender: EngineVersion, start: Started) -> None:
     driven = start(FIXTURES / "cropped.blend", blender)
     assert driven.request.width is None
