@@ -11,13 +11,11 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from datetime import UTC, datetime
-from enum import StrEnum
-from pathlib import Path
 from typing import Final
 
 from app.cli import bpy_install
+from app.cli.findings import Finding, Place, Verdict
 from app.cli.show import size
 
 _LOW_SPACE: Final = 5_000_000_000
@@ -25,34 +23,6 @@ _NO_SPACE: Final = 1_000_000_000
 _START_TIMEOUT: Final = 60
 _EARLIEST: Final = datetime(2026, 1, 1, tzinfo=UTC)
 _NEEDED_MODULES: Final = ("av", "fastapi", "imageio_ffmpeg", "OpenImageIO", "PIL", "psutil", "uvicorn", "zstandard")
-
-
-class Verdict(StrEnum):
-    """What a check found."""
-
-    OK = "ok"
-    NOTE = "note"  # works without it, or less well
-    MISSING = "missing"  # needed
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One answer. ``mend`` says what to do, where something is to be done."""
-
-    check: str
-    verdict: Verdict
-    message: str
-    mend: str = ""
-
-
-@dataclass(frozen=True, slots=True)
-class Place:
-    """The node that is looked at."""
-
-    data_dir: Path
-    host: str
-    port: int
-    answering: bool  # whether a Zordon service answers there now
 
 
 def python(place: Place) -> Finding:

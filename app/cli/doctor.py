@@ -9,10 +9,11 @@ from dataclasses import replace
 import typer
 from rich.text import Text
 
-from app.cli.checks import CHECKS, Finding, Place, Verdict
+from app.cli import checks, machine_checks
 from app.cli.connect import reach_of, run
 from app.cli.exits import Exit
 from app.cli.fetching import JsonOption
+from app.cli.findings import Finding, Place, Verdict
 from app.cli.show import clean, console, print_json
 from client import RenderServerProxy, ZordonError
 from client.discovery import default_data_dir
@@ -28,7 +29,7 @@ def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
         target = replace(reach, token=reach.token or "unused").target()
         async with RenderServerProxy.at(target) as node:
             place = Place(reach.data_dir or default_data_dir(), target.host, target.port, await _answers(node))
-        return [await asyncio.to_thread(check, place) for check in CHECKS]
+        return [await asyncio.to_thread(check, place) for check in (*checks.CHECKS, *machine_checks.CHECKS)]
 
     findings = run(look)
     if as_json:
