@@ -134,8 +134,10 @@ class Permissions:
         return found
 
     def methods(self, path: str) -> set[str]:
-        """Every method that some route takes at a path; the router itself tells those of the first such route."""
-        return {method for methods, pattern, _ in self._routes if pattern.match(path) for method in methods}
+        """Every method of the path that a request's path is, a fixed one before one with names in it; the router itself
+        tells those of the first route only."""
+        first = next((pattern for _, pattern, _ in self._routes if pattern.match(path)), None)
+        return {method for methods, pattern, _ in self._routes if pattern == first for method in methods}
 
     def _find(self, method: str, path: str) -> Permission:
         if path == OPENAPI_PATH:

@@ -10,7 +10,7 @@ import sys
 import tracemalloc
 from pathlib import Path
 
-from engines.blender.blocks import outline
+from engines.blender.blocks import Outline, outline
 from engines.contract import (
     ChunkDone,
     Engine,
@@ -64,18 +64,20 @@ def check_blend(path: Path, raw: bytes) -> None:
     """
     path.write_bytes(raw)
     tracemalloc.start()
+    found: Outline | Refusal
     try:
         found = outline(path)
     except Refusal as refusal:
-        assert refusal.field == "project"
-        assert refusal.message
-        return
-    finally:
-        _, peak = tracemalloc.get_traced_memory()
-        tracemalloc.stop()
-        assert peak < MOST_MEMORY, f"{len(raw)} bytes took {peak}"
-    assert len(found.version) == 2
-    assert found.scenes >= 0
+        found = refusal
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert peak < MOST_MEMORY, f"{len(raw)} bytes took {peak}"
+    if isinstance(found, Refusal):
+        assert found.field == "project"
+        assert found.message
+    else:
+        assert len(found.version) == 2
+        assert found.scenes >= 0
 
 
 def main() -> None:

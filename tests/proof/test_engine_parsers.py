@@ -56,11 +56,8 @@ VALUE = st.one_of(
 )
 EVENT = st.fixed_dictionaries(
     {"event": st.sampled_from(["ready", "progress", "frame", "written", "done", "warning", "failed"])},
-    optional={
-        name: VALUE
-        for name in ("colour", "frame", "fraction", "note", "seconds", "attempt", "message", "cause")
-    },
-)  # fmt: skip
+    optional=dict.fromkeys(("colour", "frame", "fraction", "note", "seconds", "attempt", "message", "cause"), VALUE),
+)
 
 
 @st.composite
