@@ -381,7 +381,12 @@ class JobService(KnownJobs):
         record = await self.record(job_id)
         if not record.ended or self._verify is None:
             return
-        done, files = await self._verify(record)
+        try:
+            done, files = await self._verify(record)
+        except OSError:
+            if job_id in self._status and job_id not in self._deleting:
+                raise
+            raise JobNotFound(job_id) from None  # its files went while they were read
         if job_id in self._status and job_id not in self._live and job_id not in self._deleting:
             event = RetryAsked(time.time(), done, files)
             if transition(record, event)[0] is not record:
