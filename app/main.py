@@ -44,6 +44,7 @@ from app.node.benchmarks import Benchmarks
 from app.node.instance import InstanceError, InstanceLock, load_node_id, load_token
 from app.node.metrics import NodeMetrics
 from app.node.node import Node
+from app.node.open_files import OpenFiles
 from app.node.pulse import Pulse
 from app.node.readiness import Readiness
 from app.node.status import NodeStatusReader
@@ -189,6 +190,9 @@ class Application:
             )
             stack.push_async_callback(readiness.close)
             pulse.start()
+            open_files = OpenFiles()
+            stack.callback(open_files.close)
+            open_files.start()
             check_engines(jobs, catalog)
             jobs.resume()
             supervisor.start()

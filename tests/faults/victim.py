@@ -15,6 +15,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
@@ -167,7 +168,8 @@ class Victim:
     def send(self, number: int) -> None:
         """Send a signal, if it lives."""
         if self.process.returncode is None:
-            self.process.send_signal(number)
+            with suppress(ProcessLookupError):
+                os.kill(self.pid, number)  # not Popen's own, which would reap it under asyncio's watcher
 
     async def kill(self) -> None:
         """End it with -9, at once."""
