@@ -77,6 +77,17 @@ async def test_the_heartbeat_needs_no_token(service: Service) -> None:
             await anyone.get_jobs()
 
 
+async def test_alive_ready_and_measured(node: RenderServerProxy, service: Service) -> None:
+    assert await node.get_health() == "ok"
+    assert (await node.get_readiness()).ready
+    assert "zordon_queue_jobs" in await node.get_metrics()
+    async with RenderServerProxy("127.0.0.1", service.port) as anyone:
+        assert await anyone.get_health() == "ok"
+        assert (await anyone.get_readiness()).notes == []
+        with pytest.raises(Unauthorized):
+            await anyone.get_metrics()
+
+
 async def test_reading_jobs(node: RenderServerProxy, finished: Job) -> None:
     assert finished.id in [job.id for job in (await node.get_jobs()).jobs]
     assert finished in await node.get_jobs_by_status("completed")
