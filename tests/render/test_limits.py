@@ -11,13 +11,14 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import psutil
 import pytest
 
 from app.jobs.folders import DataFolder
 from app.render.attempt import Failed
 from app.render.causes import MachineSigns, classify
 from app.render.confinement import Confinement
-from app.render.environment import engine_environment
+from app.render.environment import ATTEMPT_COOKIE, engine_environment
 from app.render.processes import Launch, Limits, launch
 from app.render.processes.shell import limited
 from app.settings import SettingsError, load_settings
@@ -135,6 +136,28 @@ async def test_an_engine_that_floods_its_folder_is_ended_with_the_reason(start_n
         failed = await node.until(job.id, lambda now: bool(now.errors))
         assert "max_attempt_files" in failed.errors[0]
         assert failed.done_frames == "1"
+        await node.parts.jobs.cancel(job.id)
+
+
+@linux
+async def test_the_settings_reach_the_engine(start_node: StartNode) -> None:
+    wanted = {"engine_memory_bytes": 512 * MIB, "engine_open_files": 99, "engine_cpu_seconds": 500, "engine_nice": 7}
+    async with start_node(**wanted, max_attempt_bytes=7 * MIB) as node:
+        job = await node.submit(frames="1-2", args={**SMALL, "hang_at": 2, "grandchildren": 1})
+        await node.until(job.id, lambda now: now.frames_done == 1)
+        processes = [
+            process
+            for process in psutil.Process().children(recursive=True)
+            if process.environ().get(ATTEMPT_COOKIE, "").startswith(job.id)
+        ]
+        assert len(processes) >= 2, "the grandchild is one of them"
+        for process in processes:
+            assert process.rlimit(psutil.RLIMIT_DATA)[0] == 512 * MIB
+            assert process.rlimit(psutil.RLIMIT_NOFILE) == (99, 99)
+            assert process.rlimit(psutil.RLIMIT_FSIZE) == (7 * MIB, 7 * MIB)
+            assert process.rlimit(psutil.RLIMIT_CORE) == (0, 0)
+            assert process.rlimit(psutil.RLIMIT_CPU) == (500, 505)
+            assert process.nice() == os.getpriority(os.PRIO_PROCESS, 0) + 7
         await node.parts.jobs.cancel(job.id)
 
 
