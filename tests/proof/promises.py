@@ -4,7 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from app.jobs.events import AttemptEnded, AttemptStarted, Effect, Ended, JobEvent, Queue, RetryAsked
+from app.jobs.events import (
+    AttemptEnded,
+    AttemptFailed,
+    AttemptReleased,
+    AttemptStarted,
+    Effect,
+    Ended,
+    FramesLost,
+    JobEvent,
+    Queue,
+    RetryAsked,
+)
 from app.jobs.record import NO_FRAMES, JobRecord
 from app.jobs.transitions import MAX_ATTEMPTS, MAX_NOTES
 from client.models import JobStatus
@@ -30,8 +41,14 @@ def check_change(before: JobRecord, event: JobEvent, after: JobRecord, effects: 
         assert (told[0].status, told[0].reason) == (after.status, after.state.reason)
     begun = isinstance(event, AttemptStarted) or (isinstance(event, AttemptEnded) and event.then is not None)
     assert after.state.attempts - before.state.attempts == begun, "attempts are counted as they begin"
-    if any(isinstance(effect, Queue) for effect in effects):
-        assert not after.ended, "an ended job is queued"
+    queued = any(isinstance(effect, Queue) for effect in effects)
+    if isinstance(event, AttemptFailed | AttemptReleased) or (isinstance(event, AttemptEnded) and event.then is None):
+        assert queued or after.ended or not after.waiting_positions(), "frames that wait are offered when an attempt is over"
+    assert not (queued and after.ended), "an ended job is queued"
+    if isinstance(event, AttemptFailed):
+        assert after.state.fruitless == before.state.fruitless + 1, "attempts without a frame are counted"
+    if isinstance(event, FramesLost):
+        assert not event.positions & after.state.done, "a frame counts whose file is gone"
 
 
 def _check_frames(record: JobRecord) -> None:
