@@ -138,7 +138,7 @@ class Attempt:
             if event.attempt == self.chunk.attempt:
                 return await self._finish()
         elif isinstance(event, EngineFailed):
-            if event.frame is None:
+            if event.frame is None or not self.divisible:  # one frame less, and the whole file is not there
                 return await self._session_failed(event)
             if event.frame in self._left:
                 return await self._frame_failed(event.frame, event.cause, in_short(event.message))

@@ -441,6 +441,33 @@ def test_a_warning_is_kept_once() -> None:
     assert record.state.warnings == ("no texture",)
 
 
+def test_frames_that_are_told_twice_count_once() -> None:
+    record = after(job(), started(), verified(last=3))
+    assert transition(record, verified(last=3)) == (record, ())
+    assert after(record, verified(last=5)).state.done == IndexSet.span(0, 5)
+
+
+def test_an_engine_that_breaks_when_everything_is_there_fails_nothing() -> None:
+    record = after(job(), started(), verified(), failed("j-1", None, FailureCause.MISSING_ASSET))
+    assert record.status is JobStatus.COMPLETED
+    assert record.state.errors == ("it broke",)
+
+
+@pytest.mark.parametrize("record", [job(scheduled=True), job(missing=GONE), after(job(), CancelAsked(4.0))])
+def test_an_attempt_cannot_begin_where_nothing_is_to_be_rendered(record: JobRecord) -> None:
+    with pytest.raises(ImpossibleEvent, match="nothing of it"):
+        transition(record, started())
+
+
+def test_a_cancelled_parent_comes_back_with_a_subjob_whose_end_it_has_missed() -> None:
+    parent = after(job(children=("a", "b")), CancelAsked(4.0))
+    parent = after(parent, RetryAsked(5.0, children=("a",)))
+    assert (parent.status, parent.state.ended) == (JobStatus.WAITING_FOR_SUBJOBS, None)
+    parent = after(parent, ChildEnded("b", JobStatus.COMPLETED, "", 6.0), ChildEnded("a", JobStatus.COMPLETED, "", 7.0))
+    assert parent.status is JobStatus.COMPLETED
+    assert transition(parent, RetryAsked(8.0, children=("no child of it",))) == (parent, ())
+
+
 @st.composite
 def histories(draw: st.DrawFn) -> list[tuple[str, int, int]]:
     kinds = [

@@ -43,7 +43,9 @@ def check_change(before: JobRecord, event: JobEvent, after: JobRecord, effects: 
     assert after.state.attempts - before.state.attempts == begun, "attempts are counted as they begin"
     queued = any(isinstance(effect, Queue) for effect in effects)
     if isinstance(event, AttemptFailed | AttemptReleased) or (isinstance(event, AttemptEnded) and event.then is None):
-        assert queued or after.ended or not after.waiting_positions(), "frames that wait are offered when an attempt is over"
+        assert queued or after.ended or not after.waiting_positions(), (
+            "frames that wait are offered when an attempt is over"
+        )
     assert not (queued and after.ended), "an ended job is queued"
     if isinstance(event, AttemptFailed):
         assert after.state.fruitless == before.state.fruitless + 1, "attempts without a frame are counted"

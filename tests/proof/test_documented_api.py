@@ -37,6 +37,10 @@ enabled = {thorough}
 [checks.not_a_server_error]
 expected-statuses = ["2xx", "3xx", "4xx", 503, 507]
 
+# A benchmark of the processor takes ten seconds.
+[checks.max_response_time]
+limit = 60.0
+
 # An unknown job is 400 in this API; what a job, a login, a name or a version needs beyond its schema is 400 as well.
 [[operations]]
 include-path-regex = "/api/(jobs|add_job|login|logout|tokens|engines/(d|most))"
