@@ -61,19 +61,21 @@ class Slot:
 
     async def run(self) -> None:
         """Render until cancelled; :meth:`close` comes first, so that nothing is under way then."""
-        while not self._closing:
-            record = self._owner.queue.take(self.engine)
-            if record is None:
-                await self._rest()
+        try:
+            while not self._closing:
                 record = self._owner.queue.take(self.engine)
-            if record is None:
-                self._idle.set()
-                await self._owner.queue.wait(self.engine)
-                continue
-            self._idle.clear()
-            await self._take(record)
-        await self._rest()
-        self._idle.set()
+                if record is None:
+                    await self._rest()
+                    record = self._owner.queue.take(self.engine)
+                if record is None:
+                    self._idle.set()
+                    await self._owner.queue.wait(self.engine)
+                    continue
+                self._idle.clear()
+                await self._take(record)
+            await self._rest()
+        finally:
+            self._idle.set()  # also if the slot dies: whoever closes it must not wait for ever
 
     @property
     def has_process(self) -> bool:
@@ -91,6 +93,7 @@ class Slot:
         self._closing = True
         self.stop_attempt("the service stops")
         await self._idle.wait()
+        await self._close_session()  # there is one if the slot has died
 
     # --- taking a chunk ------------------------------------------------------------------------------------------
 
