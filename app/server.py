@@ -14,6 +14,7 @@ import uvicorn
 from app.access.certificate import CertificateError, check_certificate
 from app.api.names import own_names
 from app.api.parts import parts_of
+from app.connections import patient_for
 from app.node.instance import InstanceError, leave_address, take_address_back
 from app.node.platforms import runs_as_root
 from app.speaking import configure
@@ -121,7 +122,7 @@ def run(application: Application) -> None:
         application.port = listener.getsockname()[1]
         config = uvicorn.Config(
             application,
-            http="httptools",
+            http=patient_for(settings.slow_client_seconds),
             loop="asyncio" if sys.platform == "win32" else "uvloop",
             lifespan="on",
             access_log=False,

@@ -169,6 +169,11 @@ class Settings(BaseSettings):
     )
     long_poll_seconds: float = Field(30.0, gt=0, description="When a long-poll answers 204.")
     progress_interval: float = Field(0.25, ge=0.05, description="Least time between two progress updates of a job.")
+    slow_client_seconds: float = Field(
+        30.0,
+        gt=0,
+        description="How long a client has for the head of a request; twice as long between pieces of a body.",
+    )
     shutdown_seconds: float = Field(5.0, ge=0, description="How long open requests may finish when the service stops.")
 
     @field_validator("data_dir")

@@ -79,6 +79,20 @@ async def test_slow_clients_keep_nobody_waiting(serve: Serve, said: bytes) -> No
         assert len((await node.get_jobs()).jobs) == 2
 
 
+async def test_clients_that_do_not_go_on_are_hung_up_on_and_those_that_wait_are_not(serve: Serve) -> None:
+    async with serve(ZORDON_SLOW_CLIENT_SECONDS="0.4", ZORDON_LONG_POLL_SECONDS="300") as (victim, node):
+        token = (await node.get_jobs()).token
+        waits = f"GET /api/jobs/long_poll?token={token} HTTP/1.1\r\n{HEAD}Connection: close\r\n\r\n".encode()
+        post = f"POST /api/add_job HTTP/1.1\r\n{HEAD}Content-Length: 1000\r\n\r\n".encode()
+        with connected(victim.port, 1, waits) as (patient,):
+            for said in (b"", b"GET /api", post, post + BODY):
+                with connected(victim.port, 1, said) as (slow,):
+                    answer = await asyncio.to_thread(_read_all, slow)  # until we hang up
+                    assert not answer.startswith(b"HTTP/1.1 200"), said
+            job = await submit(node)
+            assert job.id.encode() in await asyncio.to_thread(_read_all, patient)
+
+
 async def test_ten_thousand_wait_and_some_vanish(serve: Serve) -> None:
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard != resource.RLIM_INFINITY and hard < WAITERS + 500:
