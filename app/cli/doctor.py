@@ -9,7 +9,6 @@ from dataclasses import replace
 import typer
 from rich.text import Text
 
-from app.cli import checks, machine_checks
 from app.cli.connect import reach_of, run
 from app.cli.exits import Exit
 from app.cli.fetching import JsonOption
@@ -23,6 +22,8 @@ _MARKS = {Verdict.OK: ("ok", "green"), Verdict.NOTE: ("note", "yellow"), Verdict
 
 def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
     """Look what is missing on this machine, and say how to mend it."""
+    from app.cli import checks, machine_checks  # they load the settings of the service, which no other command needs
+
     reach = reach_of(context)
 
     async def look() -> Sequence[Finding]:
