@@ -83,6 +83,9 @@ class LinuxProcess(PosixProcess):
         for pid in children:
             if pid in _live:
                 continue
+            if pid in self._killed:  # on its way out it has neither cookies nor a session worth looking at
+                found.append(pid)
+                continue
             session = _session_of(pid)
             if session in (None, own):
                 continue

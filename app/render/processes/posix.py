@@ -53,6 +53,7 @@ class PosixProcess(EngineProcess):
         self._splitter = LineSplitter(launch.on_event)
         self._stdin: int | None = started.stdin
         self._unwritten = bytearray()
+        self._killed: set[int] = set()  # descendants that were killed and may still be about to die
         self._pipes = {started.output: launch.on_output, started.events: self._splitter.feed}
         self.pid = started.popen.pid
         self.started = started.at
@@ -160,6 +161,7 @@ class PosixProcess(EngineProcess):
         for process in tree:
             with contextlib.suppress(psutil.Error):
                 process.kill()
+                self._killed.add(process.pid)
 
     def cpu_seconds(self) -> float:
         total = 0.0
