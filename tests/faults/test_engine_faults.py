@@ -29,7 +29,7 @@ from app.settings import load_settings
 from client.models import Job, JobStatus
 from tests.render.conftest import Node
 
-pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX processes")
+pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform == "win32", reason="POSIX processes")]
 PLUGIN = Path(__file__).resolve().parents[1] / "support" / "rogue_plugin"
 SMALL: dict[str, object] = {"width": 64, "height": 48}
 MIB = 1 << 20

@@ -21,6 +21,8 @@ from app.installs.source import SourceError
 from app.jobs.errors import RequestError
 from app.jobs.unpack import UnpackLimits, unpack
 
+pytestmark = pytest.mark.slow
+
 LIMITS = UnpackLimits(files=50, total=1 << 20, free=0)
 RELEASE_LIMITS = ArchiveLimits(files=50, total=1 << 20)
 

@@ -25,6 +25,8 @@ from engines.ffmpeg.options import Crop
 from engines.frames import FrameSet
 from engines.testpattern import TestPatternEngine
 
+pytestmark = pytest.mark.slow
+
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 BLEND = FIXTURES / "workbench.blend"
 FRAMES = st.none() | st.sampled_from(["1", "1-10", "3-5", "1-10x3", "10-1", "1,3,7", "-5-5", "1-999999"]).map(

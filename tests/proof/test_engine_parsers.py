@@ -28,6 +28,8 @@ from engines.ffmpeg import FFmpegEngine
 from engines.testpattern import TestPatternEngine
 from tests.proof.fuzzing import check_blend, check_line
 
+pytestmark = pytest.mark.slow
+
 FIXTURES = Path(__file__).resolve().parents[1] / "fixtures"
 BLENDS = {path.name: path.read_bytes() for path in sorted(FIXTURES.glob("*.blend"))}
 ENGINES: Sequence[Engine] = (BlenderEngine(), FFmpegEngine(), TestPatternEngine())
