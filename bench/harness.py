@@ -24,6 +24,7 @@ from app.outputs.manifest import Manifests
 from app.outputs.workers import Workers
 from app.render.catalog import EngineCatalog
 from app.render.delivery import Delivery
+from app.render.finding import FoundCopies
 from app.render.processes import adopt_orphans
 from app.render.supervisor import Supervisor
 from app.server import COLLECTOR, SWITCH_SECONDS
@@ -49,7 +50,8 @@ class _Catalog(EngineCatalog):
     async def refresh(self) -> None:
         await super().refresh()
         self.engines["noop"] = NoopEngine()
-        self._versions["noop"] = (EngineVersion("noop", "1", Path("/bin/true"), InstallKind.SYSTEM, "linux", "x64"),)
+        copy = EngineVersion("noop", "1", Path("/bin/true"), InstallKind.SYSTEM, "linux", "x64")
+        self._found["noop"] = FoundCopies((copy,))
 
 
 class Farm:
