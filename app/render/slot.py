@@ -201,9 +201,11 @@ class Slot:
                     grace=owner.settings.term_seconds,
                     confinement=owner.confinement,
                 )
+                # Beside the commit, not after it: both are waited for before the process starts.
+                _, session.oom_kills = await asyncio.gather(committed, asyncio.to_thread(count_oom_kills))
             else:
                 await asyncio.to_thread(owner.confinement.make, chunk.folder)
-            await committed
+                await committed
             if self._stop_reason:
                 return Stopped(self._stop_reason)
             watcher = Attempt(
@@ -269,7 +271,6 @@ class Slot:
 
     async def _open(self, session: Session, attempt: str, chunk: Chunk) -> None:
         self._session = session
-        session.oom_kills = await asyncio.to_thread(count_oom_kills)
         process = await session.open(attempt, chunk)
         self._owner.catalog.used(session.request.version)
         self._owner.jobs.note(queries.begin_process(attempt, process.pid, process.started, boot_id()))
