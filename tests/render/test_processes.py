@@ -24,6 +24,9 @@ def _adopt() -> None:
     adopt_orphans()
 
 
+STORE = f"store-of-{os.getpid()}"  # tests run beside each other
+
+
 class Heard:
     """What a process said."""
 
@@ -56,7 +59,7 @@ async def started(code: str, folder: Path, heard: Heard, session: str = "attempt
         Launch(
             session=session,
             argv=(sys.executable, "-I", "-c", prelude + code),
-            environment=engine_environment(folder, {ATTEMPT_COOKIE: session, STORE_COOKIE: "test-store"}),
+            environment=engine_environment(folder, {ATTEMPT_COOKIE: session, STORE_COOKIE: STORE}),
             folder=folder,
             events_on_stdout=False,
             on_event=heard.event,
@@ -168,13 +171,95 @@ async def test_the_leftovers_of_one_session_are_not_those_of_another(tmp_path: P
         assert alive(two.pid)
 
 
+linux = pytest.mark.skipif(sys.platform != "linux", reason="how Linux shows processes")
+
+
+@linux
+async def test_a_parent_that_takes_long_to_exit_does_not_hide_its_child(tmp_path: Path) -> None:
+    """It has no environment any more, is no zombie yet, and its child is still its own: taking down what watches files
+    keeps the kernel busy for some milliseconds each."""
+    code = """
+import ctypes
+if os.fork() == 0:
+    os.setsid()
+    for _ in range(32):
+        ctypes.CDLL(None).inotify_add_watch(ctypes.CDLL(None).inotify_init1(os.O_CLOEXEC), b'/', 2)
+    if os.fork() == 0:
+        os.closerange(events.fileno() + 1, 1000)
+        time.sleep(300)
+    say('exits')
+    os._exit(0)
+time.sleep(300)
+"""
+    for turn in range(5):
+        await assert_swept(code, tmp_path, f"slow-{turn}")
+
+
+@linux
+async def test_who_shows_no_environment_for_a_moment_is_looked_at_again(tmp_path: Path) -> None:
+    code = """
+service = os.getppid()
+if os.fork() == 0:
+    os.setsid()
+    shown = dict(os.environ)
+    wait = f'import os, time\\nwhile os.getppid() != {service}: time.sleep(0.001)\\ntime.sleep(0.05)\\n'
+    wait += f'os.execve(sys.executable, [sys.executable, "-c", "import time; time.sleep(300)"], {shown})'
+    say('blank')
+    os.execve(sys.executable, [sys.executable, '-I', '-S', '-c', 'import sys\\n' + wait], {})
+time.sleep(300)
+"""
+    await assert_swept(code, tmp_path, "blank-1")
+
+
+@linux
+async def test_a_process_whose_first_thread_has_ended_is_alive(tmp_path: Path) -> None:
+    code = """
+import ctypes, threading
+if os.fork() == 0:
+    os.setsid()
+    def stay():
+        while open('/proc/self/stat').read().rpartition(')')[2].split()[0] != 'Z':
+            time.sleep(0.001)
+        say('looks dead')
+        time.sleep(300)
+    threading.Thread(target=stay).start()
+    ctypes.CDLL(None).pthread_exit(None)
+time.sleep(300)
+"""
+    await assert_swept(code, tmp_path, "headless-1")
+
+
+async def assert_swept(code: str, folder: Path, session: str) -> None:
+    """Once it has said something, the process is ended by TERM, and nothing that it started is left."""
+    heard = Heard()
+    async with started(code, folder, heard, session) as process:
+        await heard.until(1)
+        process.terminate()
+        await process.wait()
+        await process.sweep()
+        assert left_of(session) == []
+
+
+def left_of(session: str) -> list[int]:
+    """Processes that carry the cookie of a session and are no zombies; read from each of their threads."""
+    wanted = f"{ATTEMPT_COOKIE}={session}".encode()
+    found = set()
+    for environ in Path("/proc").glob("[0-9]*/task/*/environ"):
+        try:
+            if wanted in environ.read_bytes().split(b"\0"):
+                found.add(int(environ.parts[2]))
+        except OSError:
+            continue  # it has ended meanwhile
+    return sorted(found)
+
+
 async def test_leftovers_of_a_crash_are_known_by_their_cookie(tmp_path: Path) -> None:
     heard = Heard()
     async with started("say('ready')\ntime.sleep(300)", tmp_path, heard) as process:
         await heard.until(1)
         assert await asyncio.to_thread(end_leftovers, "another-store", {}) == 0
         assert alive(process.pid)
-        assert await asyncio.to_thread(end_leftovers, "test-store", {}) == 1
+        assert await asyncio.to_thread(end_leftovers, STORE, {}) == 1
         assert await process.wait() == -9
 
 

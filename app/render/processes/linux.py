@@ -18,17 +18,29 @@ import time
 from functools import cache
 from pathlib import Path
 
+import structlog
+
 from app.render.environment import ATTEMPT_COOKIE, STORE_COOKIE
+from app.render.processes import proc
 from app.render.processes.interface import EngineProcess, Launch
 from app.render.processes.posix import PosixProcess, start_in_thread, start_time
 from app.render.processes.prlimit import restrain
 
+log = structlog.get_logger(__name__)
+
 _PR_SET_CHILD_SUBREAPER = 36
-_ROUNDS = 50
+_SWEEP_SECONDS = 20.0
+"""The longest sweep: for processes that fork faster than they are killed, or cannot die."""
 _SETTLED_SECONDS = 2.0
-"""A child this young may be one of our own that has not yet become its program."""
+"""A child this young may be one of our own that has not yet become its program; and who shows no environment for so
+long has none."""
+_BLANK_SECONDS = 0.25
+"""At start, processes that show no environment are given so long to show one: they may not be ours at all."""
+_REMEMBERED = 1000
 _live: set[int] = set()
 """Pids of engine processes that have not been reaped."""
+_nameless: dict[int, float] = {}
+"""Children that have no environment at all, with their start times: no session can be told to be theirs."""
 
 
 def adopt_orphans() -> None:
@@ -64,38 +76,43 @@ class LinuxProcess(PosixProcess):
         _live.discard(self.pid)
 
     async def _end_strangers(self) -> int:
-        if not self._strangers():
+        strangers, unsettled = self._strangers()
+        if not strangers and not unsettled:
             return 0
         return await asyncio.to_thread(self._end_them)
 
-    def _strangers(self) -> list[int]:
-        children = _children(os.getpid())
+    def _strangers(self) -> tuple[list[int], list[int]]:
+        """Those of our children that are leftovers of this session, and those of which that cannot be told yet."""
+        children = proc.children(os.getpid())
         while True:
-            found = self._strangers_among(children)
-            seen, children = set(children), _children(os.getpid())
-            # One that died while it was looked at has no cookie any more, and what it had started is ours only now.
-            if found or seen.issuperset(children):
-                return found
+            strangers, unsettled = self._strangers_among(children)
+            seen, children = set(children), proc.children(os.getpid())
+            # What one that died meanwhile had started is ours only now.
+            if strangers or seen.issuperset(children):
+                return strangers, unsettled
 
-    def _strangers_among(self, children: list[int]) -> list[int]:
+    def _strangers_among(self, children: list[int]) -> tuple[list[int], list[int]]:
         own = os.getsid(0)
-        found: list[int] = []
+        strangers: list[int] = []
+        unsettled: list[int] = []
         for pid in children:
             if pid in _live:
                 continue
             if pid in self._killed:  # on its way out it has neither cookies nor a session worth looking at
-                found.append(pid)
+                strangers.append(pid)
                 continue
-            session = _session_of(pid)
+            session = proc.session_of(pid)
             if session in (None, own):
                 continue
-            cookies = _cookies(pid)
+            seen, cookies = proc.cookies(pid)
             if cookies.get(ATTEMPT_COOKIE) == self._launch.session or session == self.pid:
-                found.append(pid)
+                strangers.append(pid)
             elif not cookies and not _live and time.time() - start_time(pid) > _SETTLED_SECONDS:
                 # A zombie, or one that scrubbed its environment: nobody's that lives, so a leftover of somebody's.
-                found.append(pid)
-        return found
+                strangers.append(pid)
+            elif seen is proc.Seen.EXITING or (seen is proc.Seen.BLANK and _nameless.get(pid) != start_time(pid)):
+                unsettled.append(pid)
+        return strangers, unsettled
 
     def _end_them(self) -> int:
         """Kill and reap, again and again: what a leftover had started becomes our child when it dies.
@@ -103,69 +120,44 @@ class LinuxProcess(PosixProcess):
         Returns how many had to be killed.
         """
         ended: set[int] = set()
-        for _ in range(_ROUNDS):
-            strangers = self._strangers()
-            if not strangers:
-                break
+        end, blank_since = time.monotonic() + _SWEEP_SECONDS, dict[int, float]()
+        while time.monotonic() < end:
+            strangers, unsettled = self._strangers()
+            if not strangers and not unsettled:
+                return len(ended)
             for pid in strangers:
-                if not _is_zombie(pid):  # that one ended by itself, and only waits for being reaped
+                if not proc.is_zombie(pid):  # that one ended by itself, and only waits for being reaped
                     ended.add(pid)
                 with contextlib.suppress(ProcessLookupError, PermissionError):
                     os.kill(pid, signal.SIGKILL)
                 _reap(pid)
+            if not strangers:
+                _give_time_to(unsettled, blank_since)
+        log.error("what an engine left behind could not be ended", session=self._launch.session, tried=len(ended))
         return len(ended)
+
+
+def _give_time_to(unsettled: list[int], since: dict[int, float]) -> None:
+    """Wait a moment (in a thread) for processes that show no environment; who never does is remembered as nameless."""
+    now = time.monotonic()
+    for pid in unsettled:
+        if proc.cookies(pid)[0] is proc.Seen.BLANK and now - since.setdefault(pid, now) > _SETTLED_SECONDS:
+            _nameless[pid] = start_time(pid)
+    while len(_nameless) > _REMEMBERED:
+        del _nameless[next(iter(_nameless))]
+    time.sleep(0.002)
 
 
 def _reap(pid: int, seconds: float = 2.0) -> None:
     end = time.monotonic() + seconds
     with contextlib.suppress(ChildProcessError):
-        while os.waitpid(pid, os.WNOHANG) == (0, 0) and time.monotonic() < end:
+        while not _reaped(pid) and time.monotonic() < end:
             time.sleep(0.002)  # in a thread; a killed process needs a moment to die
 
 
-def _children(pid: int) -> list[int]:
-    try:
-        return [int(child) for child in _read(f"/proc/{pid}/task/{pid}/children").split()]
-    except OSError:
-        return []
-
-
-def _read(path: str) -> bytes:
-    # Not Path.read_bytes: this runs on the event loop after every attempt, and its layers cost five times as much.
-    file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-    try:
-        parts = []
-        while part := os.read(file, 1 << 16):
-            parts.append(part)
-        return b"".join(parts)
-    finally:
-        os.close(file)
-
-
-def _session_of(pid: int) -> int | None:
-    stat = _stat(pid)
-    return int(stat[3]) if stat else None
-
-
-def _is_zombie(pid: int) -> bool:
-    return _stat(pid)[:1] == [b"Z"]
-
-
-def _stat(pid: int) -> list[bytes]:
-    """The fields of proc(5) from the state on; none if the process is gone."""
-    try:
-        return _read(f"/proc/{pid}/stat").rpartition(b")")[2].split()
-    except OSError:
-        return []
-
-
-def _cookies(pid: int) -> dict[str, str]:
-    try:
-        environment = _read(f"/proc/{pid}/environ")
-    except OSError:
-        return {}
-    pairs = (item.partition(b"=") for item in environment.split(b"\0") if item.startswith(b"ZORDON_"))
-    return {name.decode("ascii", "replace"): value.decode("ascii", "replace") for name, _, value in pairs}
+def _reaped(pid: int) -> bool:
+    with proc.reaping:
+        return os.waitpid(pid, os.WNOHANG) != (0, 0)
 
 
 def end_leftovers(store: str, known: dict[int, float]) -> int:
@@ -175,26 +167,36 @@ def end_leftovers(store: str, known: dict[int, float]) -> int:
     For a thread. Returns how many were ended.
     """
     ended: set[int] = set()
-    for _ in range(_ROUNDS):
-        leftovers = [
-            pid
-            for entry in Path("/proc").iterdir()
-            if entry.name.isdigit() and (pid := int(entry.name)) != os.getpid() and _is_leftover(pid, store, known)
-        ]
-        if not leftovers:
-            break
+    blank_until, end = 0.0, time.monotonic() + _SWEEP_SECONDS
+    while (now := time.monotonic()) < end:
+        leftovers, unsettled = _leftovers(store, known)
+        if unsettled and not blank_until:
+            blank_until = now + _BLANK_SECONDS
+        if not leftovers and now >= blank_until:
+            return len(ended)
         for pid in leftovers:
             ended.add(pid)
+            blank_until = 0.0
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
             _reap(pid, 0.05)
         time.sleep(0.01)  # in a thread; let init reap what is not our child
+    log.error("what an earlier run of the service left behind could not be ended", tried=len(ended))
     return len(ended)
 
 
-def _is_leftover(pid: int, store: str, known: dict[int, float]) -> bool:
-    cookies = _cookies(pid)
-    if cookies.get(STORE_COOKIE) == store and ATTEMPT_COOKIE in cookies:
-        return True
-    # A recycled pid has another start time; a zombie has no environment and needs no killing.
-    return pid in known and abs(start_time(pid) - known[pid]) < 0.05 and bool(cookies)
+def _leftovers(store: str, known: dict[int, float]) -> tuple[list[int], bool]:
+    """The leftovers that can be seen, and whether there is a process of which that cannot be told yet."""
+    found: list[int] = []
+    unsettled = False
+    for entry in Path("/proc").iterdir():
+        if not entry.name.isdigit() or (pid := int(entry.name)) == os.getpid():
+            continue
+        seen, cookies = proc.cookies(pid)
+        unsettled = unsettled or seen in (proc.Seen.BLANK, proc.Seen.EXITING)
+        if cookies.get(STORE_COOKIE) == store and ATTEMPT_COOKIE in cookies:
+            found.append(pid)
+        elif pid in known and abs(start_time(pid) - known[pid]) < 0.05 and cookies:
+            # A recycled pid has another start time; a zombie has no environment and needs no killing.
+            found.append(pid)
+    return found, unsettled
