@@ -163,6 +163,7 @@ class Application:
             stack.push_async_callback(supervisor.close)
             supervisor.on_frames = job_previews.on_frames
             jobs.on_effect(job_previews.on_effect)
+            jobs.forget_with(job_previews.forget)
             asking = await stack.enter_async_context(httpx.AsyncClient(headers={"User-Agent": f"Zordon/{APP_VERSION}"}))
             offers = Offers(configured_sources(settings, asking))
             installs = Installs(folders, store, catalog, offers, Prover(workers).prove)

@@ -38,7 +38,6 @@ async def clear_history(request: Request, parts: PartsOf) -> Response:
                 continue
             parent = (await parts.jobs.record(job_id)).spec.parent
             if parent is None or parent not in parts.jobs or parts.jobs.status(parent).ended:
-                await parts.previews.forget(job_id)
                 await parts.jobs.delete(job_id)
                 deleted.append(job_id)
     note(request.scope, jobs=deleted[:MAX_NOTED], job_count=len(deleted))

@@ -100,7 +100,6 @@ async def delete_job(parts: PartsOf, job_id: str, confirm: Confirm) -> Response:
     """Stop a job, then remove it with its subjobs, outputs and previews, and its upload if no other job uses it. A
     project that is read in place is never touched."""
     _confirmed(confirm)
-    await parts.previews.forget(job_id)
     await parts.jobs.delete(job_id)
     return plain(DONE)
 

@@ -87,6 +87,7 @@ class JobService(KnownJobs):
         self._background: set[asyncio.Task[None]] = set()
         self._settled: Callable[[str], Awaitable[None]] | None = None
         self._verify: Verifier | None = None
+        self._forget: Callable[[str], Awaitable[None]] | None = None
         self._deleting: set[str] = set()
         self._retrying: dict[str, asyncio.Lock] = {}
         self._saver: asyncio.TimerHandle | None = None
@@ -108,6 +109,10 @@ class JobService(KnownJobs):
     def verify_with(self, verify: Verifier) -> None:
         """Give what looks at the outputs of a job that is to be brought back to life."""
         self._verify = verify
+
+    def forget_with(self, forget: Callable[[str], Awaitable[None]]) -> None:
+        """Give what ends the work on the files of a job that is gone, before they are removed."""
+        self._forget = forget
 
     async def load(self) -> list[JobRecord]:
         """Read the store. Returns the jobs that have not ended, oldest first."""
@@ -445,6 +450,8 @@ class JobService(KnownJobs):
             self._schedule.forget(job_id)
 
         await self._store.write(queries.delete_job(job_id), committed)
+        if self._forget is not None:
+            await self._forget(job_id)
         await asyncio.to_thread(self._folders.throw_away, self._folders.job(job_id))
         if project is not None:
             users = self._project_users.get(project, set())

@@ -10,7 +10,7 @@ import structlog
 from app.jobs.events import Effect, Ended
 from app.jobs.folders import DataFolder
 from app.jobs.record import JobRecord
-from app.jobs.service import JobNotFound, JobService
+from app.jobs.service import JobService
 from app.jobs.subjobs import subjobs_of
 from app.outputs.colours import read_colours, write_colours
 from app.outputs.kinds import is_visible
@@ -92,13 +92,9 @@ class JobPreviews:
             await asyncio.wait(self._tasks)
 
     async def forget(self, job_id: str) -> None:
-        """The job is being deleted. Raises nothing, also if there is none."""
-        try:
-            record = await self._jobs.record(job_id)
-        except JobNotFound:
-            return
-        for one in (job_id, *record.spec.children):
-            await self._previews.forget(self._folders.previews(one))
+        """The job is gone, and its files go next: whoever makes a preview of them stops."""
+        self._colours.pop(job_id, None)
+        await self._previews.forget(self._folders.previews(job_id))
 
     async def _newest_of_subjobs(self, job_id: str) -> PreviewSource | None:
         newest: tuple[int, PreviewSource] | None = None
@@ -128,7 +124,8 @@ class JobPreviews:
 
     async def _notice_later(self, record: JobRecord) -> None:
         await self._recall(record.id)
-        self._notice(record)
+        if record.id in self._jobs:  # it may have been deleted meanwhile
+            self._notice(record)
 
     # --- colours -------------------------------------------------------------------------------------------------
 
