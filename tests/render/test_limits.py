@@ -25,7 +25,7 @@ from app.settings import SettingsError, load_settings
 from engines.contract import FailureCause
 
 if TYPE_CHECKING:
-    from tests.render.conftest import StartNode
+    from tests.render.conftest import Node, StartNode
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX limits")
 linux = pytest.mark.skipif(sys.platform != "linux", reason="prlimit")
@@ -127,10 +127,18 @@ def test_too_many_files_or_bytes_are_seen_and_links_are_not_followed(tmp_path: P
 
 
 async def test_an_engine_that_floods_its_folder_is_ended_with_the_reason(start_node: StartNode) -> None:
+    def at_the_second(node: Node, job_id: str) -> str:
+        """The attempt that hangs; the one before it may be over, and its folder on its way out."""
+        record = node.parts.jobs.live(job_id)
+        assert record is not None
+        wanted = record.spec.frames.positions([2])
+        return next((chunk.attempt for chunk in record.state.running if chunk.positions & wanted), "")
+
     async with start_node(max_attempt_files=100) as node:
         job = await node.submit(frames="1-2", args={**SMALL, "hang_at": 2})
-        await node.until(job.id, lambda now: now.frames_done == 1)
-        flooded = next((node.parts.folders.job(job.id) / "attempts").iterdir())
+        await node.until(job.id, lambda now: now.frames_done == 1 and bool(at_the_second(node, job.id)))
+        flooded = node.parts.folders.attempt(job.id, at_the_second(node, job.id))
+        flooded.mkdir(parents=True, exist_ok=True)  # its process may be about to be started
         for number in range(101):
             (flooded / f"{number}").touch()
         failed = await node.until(job.id, lambda now: bool(now.errors))
@@ -139,17 +147,20 @@ async def test_an_engine_that_floods_its_folder_is_ended_with_the_reason(start_n
         await node.parts.jobs.cancel(job.id)
 
 
+def is_of(process: psutil.Process, job_id: str) -> bool:
+    try:
+        return process.environ().get(ATTEMPT_COOKIE, "").startswith(job_id)
+    except psutil.Error:
+        return False  # who stood between the engine and its grandchild is no more than a zombie
+
+
 @linux
 async def test_the_settings_reach_the_engine(start_node: StartNode) -> None:
     wanted = {"engine_memory_bytes": 512 * MIB, "engine_open_files": 99, "engine_cpu_seconds": 500, "engine_nice": 7}
-    async with start_node(**wanted, max_attempt_bytes=7 * MIB) as node:
+    async with start_node(**wanted, max_attempt_bytes=7 * MIB, slots={"testpattern": 1}) as node:
         job = await node.submit(frames="1-2", args={**SMALL, "hang_at": 2, "grandchildren": 1})
         await node.until(job.id, lambda now: now.frames_done == 1)
-        processes = [
-            process
-            for process in psutil.Process().children(recursive=True)
-            if process.environ().get(ATTEMPT_COOKIE, "").startswith(job.id)
-        ]
+        processes = [child for child in psutil.Process().children(recursive=True) if is_of(child, job.id)]
         assert len(processes) >= 2, "the grandchild is one of them"
         for process in processes:
             assert process.rlimit(psutil.RLIMIT_DATA)[0] == 512 * MIB
