@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 from app.jobs.record import JobRecord
-from app.jobs.transitions import backoff
+from app.jobs.rules.settling import backoff
 from client.models import Explanation, JobStatus
 from engines.contract import FailureCause
 

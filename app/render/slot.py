@@ -26,8 +26,8 @@ from app.jobs.events import (
     WarningNoted,
 )
 from app.jobs.record import JobRecord
+from app.jobs.rules.settling import backoff
 from app.jobs.store import Statement, StoreError
-from app.jobs.transitions import backoff
 from app.render.at_work import JobAtWork
 from app.render.attempt import Attempt, AttemptPorts, Failed, Held, Outcome, Stopped, Succeeded
 from app.render.awaiting import check_engine

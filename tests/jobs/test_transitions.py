@@ -34,7 +34,8 @@ from app.jobs.events import (
     WarningNoted,
 )
 from app.jobs.record import JobRecord, JobSpec, JobState
-from app.jobs.transitions import MAX_ATTEMPTS, MAX_FRUITLESS, ImpossibleEvent, initial_status, transition
+from app.jobs.rules.settling import MAX_ATTEMPTS, MAX_FRUITLESS
+from app.jobs.transitions import ImpossibleEvent, initial_status, transition
 from client.models import JobStatus
 from engines.contract import FailureCause, MissingVersion
 from engines.frames import FrameSet, IndexSet

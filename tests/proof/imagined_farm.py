@@ -42,7 +42,8 @@ from app.jobs.events import (
     WarningNoted,
 )
 from app.jobs.record import JobRecord, JobSpec, JobState
-from app.jobs.transitions import backoff, initial_status, transition
+from app.jobs.rules.settling import backoff
+from app.jobs.transitions import initial_status, transition
 from client.models import JobStatus
 from engines.contract import FailureCause, MissingVersion
 from engines.frames import FrameSet, IndexSet

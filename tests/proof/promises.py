@@ -17,7 +17,7 @@ from app.jobs.events import (
     RetryAsked,
 )
 from app.jobs.record import NO_FRAMES, JobRecord
-from app.jobs.transitions import MAX_ATTEMPTS, MAX_NOTES
+from app.jobs.rules.settling import MAX_ATTEMPTS, MAX_NOTES
 from client.models import JobStatus
 
 

@@ -1,0 +1,161 @@
+"""What attempts do to their job: they start, bring frames, lose some, fail, and are over."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from app.jobs.events import (
+    AttemptEnded,
+    AttemptFailed,
+    AttemptHeld,
+    AttemptReleased,
+    AttemptStarted,
+    AwaitSpace,
+    FrameFailed,
+    FramesLost,
+    FramesVerified,
+    JobEvent,
+)
+from app.jobs.record import JobRecord, RunningChunk
+from app.jobs.rules.outcomes import ImpossibleEvent, Outcome
+from app.jobs.rules.settling import (
+    HOPELESS,
+    MAX_FRUITLESS,
+    chunk_of,
+    give_up,
+    note_error,
+    running_without,
+    settle,
+    strike,
+)
+from client.models import JobStatus as S
+from engines.contract import FailureCause
+from engines.frames import IndexSet
+
+
+def attempt_started(record: JobRecord, event: JobEvent) -> Outcome:
+    """Frames are claimed by an attempt."""
+    assert isinstance(event, AttemptStarted)
+    if not event.positions or event.positions - record.waiting_positions():
+        raise ImpossibleEvent(record, event, "some of these frames are not waiting")
+    state = record.state
+    return record.with_state(
+        status=S.RUNNING,
+        reason="rendering",
+        running=(*state.running, RunningChunk(event.attempt, event.positions)),
+        attempts=state.attempts + 1,
+        started=state.started if state.started is not None else event.at,
+    ), ()
+
+
+def not_waiting(record: JobRecord, event: JobEvent) -> Outcome:
+    """No attempt may start at a job that does not wait to be rendered."""
+    raise ImpossibleEvent(record, event, "nothing of it is to be rendered now")
+
+
+def frames_verified(record: JobRecord, event: JobEvent) -> Outcome:
+    """Frames are there."""
+    assert isinstance(event, FramesVerified)
+    chunk = chunk_of(record, event.attempt)
+    if chunk is None:
+        return record, ()
+    fresh = event.positions - record.state.done  # told twice, a frame counts once
+    if not fresh:
+        return record, ()
+    if fresh - chunk.positions:
+        raise ImpossibleEvent(record, event, "some of these frames are not of this attempt")
+    left = replace(chunk, positions=chunk.positions - fresh)
+    return record.with_state(
+        done=record.state.done | fresh,
+        running=tuple(left if item is chunk else item for item in record.state.running),
+        file_count=event.files,
+        fruitless=0,
+        seconds_per_frame=event.seconds_per_frame or record.state.seconds_per_frame,
+    ), ()
+
+
+def attempt_ended(record: JobRecord, event: JobEvent) -> Outcome:
+    """All that an attempt claimed is there or failed; perhaps the next one starts with it."""
+    assert isinstance(event, AttemptEnded)
+    if event.verified is not None:
+        record, _ = frames_verified(record, event.verified)
+    chunk = chunk_of(record, event.attempt)
+    if chunk is None:
+        return record, ()
+    if chunk.positions:
+        raise ImpossibleEvent(record, event, "not all its frames are verified")
+    record = record.with_state(running=running_without(record, chunk), fruitless=0)
+    if event.then is not None:
+        return attempt_started(record, event.then)
+    return settle(record, (), ended_at=event.at)
+
+
+def frame_failed(record: JobRecord, event: JobEvent) -> Outcome:
+    """One frame failed; its attempt goes on."""
+    assert isinstance(event, FrameFailed)
+    chunk = chunk_of(record, event.attempt)
+    if chunk is None or event.position not in chunk.positions:
+        return record, ()
+    position = IndexSet.span(event.position, event.position)
+    left = replace(chunk, positions=chunk.positions - position)
+    record = record.with_state(running=tuple(left if item is chunk else item for item in record.state.running))
+    return strike(record, position, event.cause, event.message), ()
+
+
+def attempt_failed(record: JobRecord, event: JobEvent) -> Outcome:
+    """An attempt is over without all its frames, and somebody is to blame."""
+    assert isinstance(event, AttemptFailed)
+    chunk = chunk_of(record, event.attempt)
+    if chunk is None:
+        return record, ()
+    state = record.state
+    running = running_without(record, chunk)
+    record = record.with_state(running=running, fruitless=state.fruitless + 1, cause=event.cause.value)
+    if state.ending is not None:
+        return settle(record, (), ended_at=event.at)
+    if event.cause in HOPELESS:
+        return give_up(record, event.message, event.at)
+    if record.state.fruitless >= MAX_FRUITLESS:
+        story = f"{record.state.fruitless} attempts in a row brought no frame; the last one: {event.message}"
+        return give_up(record, story, event.at)
+    if not record.spec.divisible:
+        blamed = record.spec.frames.all_positions()
+    elif event.blamed is not None and event.blamed in chunk.positions:
+        blamed = IndexSet.span(event.blamed, event.blamed)
+    else:
+        blamed = chunk.positions.first_run(1)
+    return settle(strike(record, blamed, event.cause, event.message), (), ended_at=event.at)
+
+
+def attempt_released(record: JobRecord, event: JobEvent) -> Outcome:
+    """An attempt was stopped by us: nobody is to blame."""
+    assert isinstance(event, AttemptReleased)
+    chunk = chunk_of(record, event.attempt)
+    if chunk is None:
+        return record, ()
+    record = record.with_state(running=running_without(record, chunk))
+    return settle(record, (), ended_at=event.at, reason=event.reason)
+
+
+def attempt_held(record: JobRecord, event: JobEvent) -> Outcome:
+    """An attempt cannot go on before there is space on the disk."""
+    assert isinstance(event, AttemptHeld)
+    chunk = chunk_of(record, event.attempt)
+    if chunk is None:
+        return record, ()
+    record = record.with_state(running=running_without(record, chunk), cause=FailureCause.DISK.value)
+    if record.waiting_positions():
+        record = note_error(record, event.reason).with_state(needs_space=True)
+        return settle(record, (AwaitSpace(),), ended_at=event.at)
+    return settle(record, (), ended_at=event.at)
+
+
+def frames_lost(record: JobRecord, event: JobEvent) -> Outcome:
+    """Frames that were there are not any more."""
+    assert isinstance(event, FramesLost)
+    lost = event.positions - (event.positions - record.state.done)
+    if chunk_of(record, event.attempt) is None or not lost:
+        return record, ()
+    record = record.with_state(done=record.state.done - lost, file_count=event.files)
+    # Blamed, so that it ends: whoever takes the files away may go on doing so.
+    return strike(record, lost, FailureCause.DISK, "it was rendered, and then taken out of the output folder"), ()
