@@ -13,6 +13,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from pathlib import Path
 
 import httpx
+import psutil
 import structlog
 from fastapi import FastAPI
 from starlette.responses import PlainTextResponse
@@ -41,13 +42,16 @@ from app.jobs.service import JobService
 from app.jobs.store import Store, StoreError
 from app.jobs.store_check import check_store
 from app.node.benchmarks import Benchmarks
+from app.node.duty import Duty
 from app.node.instance import InstanceError, InstanceLock, load_node_id, load_token
+from app.node.load import LoadRing
 from app.node.metrics import NodeMetrics
 from app.node.node import Node
 from app.node.open_files import OpenFiles
 from app.node.pulse import Pulse
 from app.node.readiness import Readiness
 from app.node.status import NodeStatusReader
+from app.outputs.frame_previews import FramePreviews
 from app.outputs.manifest import Manifests
 from app.outputs.previews import Previews
 from app.outputs.workers import Workers
@@ -55,6 +59,7 @@ from app.render.awaiting import check_engines
 from app.render.catalog import EngineCatalog
 from app.render.delivery import Delivery
 from app.render.explaining import Explaining
+from app.render.frame_reading import FrameReader
 from app.render.previewing import JobPreviews
 from app.render.processes import adopt_orphans
 from app.render.recovery import end_survivors, reconcile
@@ -118,6 +123,8 @@ class Application:
             await asyncio.to_thread(folders.prepare)
             self.token = await asyncio.to_thread(load_token, settings, folders)
             node_id = await asyncio.to_thread(load_node_id, folders)
+            duty = Duty(settings.data_dir, psutil.virtual_memory().total)
+            await duty.load()
             adopt_orphans()
             await asyncio.to_thread(check_store, folders)
             store = Store(folders.database)
@@ -127,8 +134,9 @@ class Application:
             stack.callback(feed.close)
             workers = Workers()
             stack.push_async_callback(workers.close)
-            previews = Previews(workers)
+            previews, frame_previews = Previews(workers), FramePreviews(workers)
             stack.push_async_callback(previews.close)
+            stack.push_async_callback(frame_previews.close)
             tokens = Tokens(store, self.token)
             await tokens.load()
             audit = Audit(folders.root, settings.max_audit_bytes)
@@ -145,6 +153,7 @@ class Application:
                 max_jobs=settings.max_jobs,
             )
             stack.push_async_callback(jobs.close)
+            jobs.hold_back_with(duty.held_back)
             catalog = EngineCatalog(settings, folders.engines)
             catalog.remember_uses(await store.read(queries.load_installs))
 
@@ -154,16 +163,20 @@ class Application:
             catalog.on_used(used)
             _, unfinished = await asyncio.gather(catalog.refresh(), jobs.load())
             manifests = Manifests()
-            delivery = Delivery(folders, workers, manifests)
+            delivery = Delivery(folders, workers, manifests, settings.name)
             await end_survivors(store, jobs)
             await reconcile(unfinished, jobs, delivery, folders)
-            job_previews = JobPreviews(previews, jobs, catalog, folders, manifests)
+            job_previews = JobPreviews(previews, jobs, catalog, folders, manifests, frame_previews)
             stack.push_async_callback(job_previews.close)
             supervisor = Supervisor(settings, jobs, catalog, folders, delivery, store.store_id)
             stack.push_async_callback(supervisor.close)
             supervisor.on_frames = job_previews.on_frames
             jobs.on_effect(job_previews.on_effect)
             jobs.forget_with(job_previews.forget)
+            supervisor.queue.hold_back_with(duty.resting, duty.held_back)
+            duty.on_change(supervisor.queue.look_again)
+            duty.on_change(jobs.show_again)
+            stack.callback(duty.close)
             asking = await stack.enter_async_context(httpx.AsyncClient(headers={"User-Agent": f"Zordon/{APP_VERSION}"}))
             offers = Offers(configured_sources(settings, asking))
             installs = Installs(folders, store, catalog, offers, Prover(workers).prove)
@@ -191,6 +204,10 @@ class Application:
             )
             stack.push_async_callback(readiness.close)
             pulse.start()
+            load = LoadRing()
+            stack.callback(load.close)
+            load.start()
+            duty.start()
             open_files = OpenFiles()
             stack.callback(open_files.close)
             open_files.start()
@@ -210,7 +227,9 @@ class Application:
             def slots() -> dict[str, int]:
                 return {name: catalog.slots(name) for name in catalog.engines}
 
-            reader = NodeStatusReader(settings, folders, jobs.counts, slots, node_id=node_id, port=lambda: self.port)
+            reader = NodeStatusReader(
+                settings, folders, jobs.counts, slots, duty, node_id=node_id, port=lambda: self.port
+            )
             yield Parts(
                 settings=settings,
                 folders=folders,
@@ -222,11 +241,13 @@ class Application:
                 intake=intake,
                 manifests=manifests,
                 previews=job_previews,
-                node=Node(reader, Benchmarks(settings, folders), readiness, metrics),
+                node=Node(reader, Benchmarks(settings, folders), readiness, metrics, duty, load),
                 installs=installs,
                 demand=demand,
                 copies=copies,
-                explaining=Explaining(jobs, feed, store, catalog, folders, supervisor.space),
+                supervisor=supervisor,
+                frames=FrameReader(jobs, feed, folders, manifests, supervisor.of_attempt),
+                explaining=Explaining(jobs, feed, store, catalog, folders, supervisor.space, duty.held_back),
             )
 
     @asynccontextmanager

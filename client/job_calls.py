@@ -15,7 +15,19 @@ from .connection import Connection, read
 from .download import download
 from .errors import NotFound, TransferFailed
 from .events import follow_events
-from .models import AddJob, Explanation, Job, JobDelta, JobList, JobStatus, SubjobUpdate
+from .models import (
+    AddJob,
+    EditJob,
+    Explanation,
+    FrameNotation,
+    FrameSummary,
+    Job,
+    JobDelta,
+    JobFrames,
+    JobList,
+    JobStatus,
+    SubjobUpdate,
+)
 from .upload import Progress, Upload
 
 _JOB: Final = TypeAdapter(Job)
@@ -23,6 +35,8 @@ _JOBS: Final = TypeAdapter(list[Job])
 _EXPLANATION: Final = TypeAdapter(Explanation)
 _JOB_LIST: Final = TypeAdapter(JobList)
 _DELTA: Final = TypeAdapter(JobDelta)
+_FRAMES: Final = TypeAdapter(JobFrames)
+_SUMMARY: Final = TypeAdapter(FrameSummary)
 _NAMES: Final = TypeAdapter(list[str])
 _BODY: Final[TypeAdapter[JsonValue]] = TypeAdapter(JsonValue)
 
@@ -83,6 +97,24 @@ class JobCalls:
         """Why a job is not running or how it failed, and what would help."""
         return read(_EXPLANATION, await self.connection.get(_of(job_id, "explain")))
 
+    async def get_job_frames(self, job_id: str, *, offset: int = 0, limit: int = 1000) -> JobFrames:
+        """What has become of the frames of a job, a page at a time.
+
+        Args:
+            offset: position of the first frame, in the order of rendering.
+            limit: how many frames at most; 10,000 are allowed.
+        """
+        return read(_FRAMES, await self.connection.get(_of(job_id, "frames"), {"offset": offset, "limit": limit}))
+
+    async def check_frames(self, frames: str) -> FrameSummary:
+        """What frames in the field's notation mean.
+
+        Raises:
+            BadRequest: they are no frame set; the message says what would be one.
+        """
+        body = FrameNotation(frames=frames).model_dump()
+        return read(_SUMMARY, await self.connection.send("POST", "/api/frames", json=body))
+
     async def get_job_files(self, job_id: str) -> list[str]:
         """The names of the verified outputs."""
         return read(_NAMES, await self.connection.get(_of(job_id, "files")))
@@ -129,6 +161,19 @@ class JobCalls:
         """
         params = {"size": "big" if big else None, "video_ok": "true" if video_ok else None}
         response = await self.connection.get(_of(job_id, "thumbnail"), params, timeout=60.0)
+        return response.headers.get("Content-Type", "").split(";")[0], response.content
+
+    async def get_frame_preview(self, job_id: str, frame: int, size: str = "small") -> tuple[str, bytes]:
+        """One verified frame: its media type (``image/jpeg``; of a full one perhaps another) and its bytes.
+
+        Args:
+            size: ``small``, ``big`` or ``full``.
+
+        Raises:
+            NotFound: the frame is not done.
+        """
+        path = _of(job_id, f"frames/{frame}/preview")
+        response = await self.connection.get(path, {"size": size}, timeout=60.0)
         return response.headers.get("Content-Type", "").split(";")[0], response.content
 
     # fetching
@@ -211,6 +256,17 @@ class JobCalls:
                     timeout=_SUBMIT_TIMEOUT,
                 )
         return read(_JOBS, response)
+
+    async def edit_job(
+        self, job_id: str, *, name: str | None = None, priority: int | None = None, notes: str | None = None
+    ) -> Job:
+        """Change something of a job; what is None stays. Its subjobs get the same priority.
+
+        Raises:
+            BadRequest: a value is wrong, or nothing is to be changed.
+        """
+        body = EditJob(name=name, priority=priority, notes=notes).model_dump(exclude_none=True)
+        return read(_JOB, await self.connection.send("PATCH", _of(job_id), json=body))
 
     async def cancel_job(self, job_id: str, *, confirm: bool = True) -> Job:
         """Stop a job; what is finished stays.

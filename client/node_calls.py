@@ -1,14 +1,26 @@
-"""The routes about the node itself: heartbeat, status, presets, benchmarks, debugging."""
+"""The routes about the node itself: heartbeat, status, pause, tags, schedule, load, presets, benchmarks, debugging."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import datetime
 from typing import Final
 
 from pydantic import JsonValue, TypeAdapter
 
 from .connection import Connection, read, read_text
 from .errors import ConnectionFailed, ProtocolError, Timeout
-from .models import DiskBenchmark, FullStatus, NodeStatus, Readiness, Snapshot
+from .models import (
+    ChangeNode,
+    DiskBenchmark,
+    FullStatus,
+    NodeLoad,
+    NodeStatus,
+    PauseNode,
+    Readiness,
+    RenderWindow,
+    Snapshot,
+)
 
 _STATUS: Final = TypeAdapter(NodeStatus)
 _READINESS: Final = TypeAdapter(Readiness)
@@ -16,6 +28,7 @@ _FULL_STATUS: Final = TypeAdapter(FullStatus)
 _SNAPSHOT: Final = TypeAdapter(Snapshot)
 _DISK: Final = TypeAdapter(DiskBenchmark)
 _PRESETS: Final[TypeAdapter[dict[str, JsonValue]]] = TypeAdapter(dict[str, JsonValue])
+_LOAD: Final = TypeAdapter(NodeLoad)
 _NAMES: Final = TypeAdapter(list[str])
 
 _BENCHMARK_TIMEOUT: Final = 180.0
@@ -69,6 +82,44 @@ class NodeCalls:
     async def get_status(self) -> NodeStatus:
         """The machine and its queue."""
         return read(_STATUS, await self.connection.get("/api/status"))
+
+    async def get_node_load(self) -> NodeLoad:
+        """Processor and memory over the last ten minutes."""
+        return read(_LOAD, await self.connection.get("/api/node/load"))
+
+    async def pause_node(
+        self, reason: str | None = None, until: datetime | None = None, *, now: bool = False
+    ) -> NodeStatus:
+        """Let the node finish the frames under way and begin nothing new.
+
+        Args:
+            reason: for whoever waits for it.
+            until: when it goes on by itself; None: when somebody resumes it.
+            now: stop at once; frames under way go back to their jobs.
+
+        Raises:
+            BadRequest: ``until`` is over.
+        """
+        body = PauseNode(reason=reason, until=until, now=now).model_dump(mode="json", exclude_none=True)
+        return read(_STATUS, await self.connection.send("POST", "/api/node/pause", json=body))
+
+    async def resume_node(self) -> NodeStatus:
+        """End the pause of the node."""
+        return read(_STATUS, await self.connection.send("POST", "/api/node/resume"))
+
+    async def change_node(
+        self, *, tags: Sequence[str] | None = None, schedule: Sequence[RenderWindow] | None = None
+    ) -> NodeStatus:
+        """Give the node other tags, or other times at which it may render; what is None stays.
+
+        Raises:
+            BadRequest: a value is wrong, or nothing is to be changed.
+        """
+        wanted = ChangeNode(
+            tags=None if tags is None else list(tags), schedule=None if schedule is None else list(schedule)
+        )
+        body = wanted.model_dump(mode="json", exclude_none=True)
+        return read(_STATUS, await self.connection.send("PATCH", "/api/node", json=body))
 
     async def get_snapshot(self) -> Snapshot:
         """Status and jobs at one moment."""

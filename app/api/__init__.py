@@ -15,8 +15,10 @@ from fastapi.routing import APIRoute
 from app.api import (
     access,
     debug,
+    duty,
     engines,
     explain,
+    frames,
     health,
     installs,
     jobs,
@@ -56,7 +58,22 @@ def build_api(settings: Settings, lifespan: Lifespan | None = None) -> FastAPI:
     install_handlers(api)
     # Those with fixed paths come before those whose path has a name in the same place.
     debugging = (debug,) if settings.debug else ()
-    nouns = (start, access, jobs, explain, outputs, previews, lifecycle, node, health, installs, engines, *debugging)
+    nouns = (
+        start,
+        access,
+        jobs,
+        explain,
+        frames,
+        outputs,
+        previews,
+        lifecycle,
+        node,
+        duty,
+        health,
+        installs,
+        engines,
+        *debugging,
+    )
     for noun in nouns:
         api.include_router(noun.router)
     api.state.permissions = Permissions(

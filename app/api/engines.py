@@ -74,18 +74,22 @@ async def get_engine(parts: PartsOf, engine_name: str, response_type: ResponseTy
     responses=failures(s404=NO_ENGINE),
 )
 async def get_engine_availability(parts: PartsOf, engine_name: str) -> EngineAvailability:
-    """Whether this node takes jobs for an engine now, and why not."""
+    """Whether this node begins jobs for an engine now, and why not; the tags and the memory that jobs may ask for."""
     versions, slots = parts.catalog.versions(engine_name), parts.catalog.slots(engine_name)
-    reason = "" if slots else "its slots are set to 0 here"
+    resting, duty = parts.node.duty.resting(), parts.node.duty
+    reason = resting if slots else "its slots are set to 0 here"
     if not versions:
         reason = _not_installed(engine_name)
     return EngineAvailability(
         engine=engine_name,
-        available=bool(versions) and slots > 0,
+        available=bool(versions) and slots > 0 and not resting,
         reason=reason,
         cpu_count=psutil.cpu_count() or 1,
         versions=[await _info(parts, version) for version in versions],
         hostname=parts.settings.name,
+        paused=bool(resting),
+        tags=list(duty.orders.tags),
+        memory_total=duty.memory,
     )
 
 

@@ -20,6 +20,7 @@ from app.jobs.errors import RequestError
 from app.jobs.keys import KeyReused
 from app.jobs.service import JobNotFound
 from app.jobs.store import StoreError
+from app.node.instance import InstanceError
 from app.outputs.reading import OutputGone
 from app.render.catalog import UnknownEngine
 from client.models import Problem
@@ -80,6 +81,7 @@ _KNOWN = (
     RequestValidationError,
     HTTPException,
     StoreError,
+    InstanceError,
 )
 
 
@@ -109,8 +111,8 @@ def problem_of(error: Exception) -> ApiError:
             return _invalid(error)
         case HTTPException():
             return _of_routing(error)
-        case StoreError():
-            log.error("a request failed because of the store", reason=str(error))
+        case StoreError() | InstanceError():
+            log.error("a request failed because of the store or the data folder", reason=str(error))
             return ApiError(500, str(error))
         case _:
             log.error("a request failed because of a fault in the service", exc_info=error)

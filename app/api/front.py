@@ -14,7 +14,7 @@ from app.api.errors import ApiError, ClientGone, error_answer, problem_of
 from app.api.guard import HARMLESS, Guard
 from app.api.lists import BASE_HEADERS
 from app.api.parts import parts_of
-from app.api.permissions import Permissions
+from app.api.permissions import UNNOTED, Permissions
 from app.api.who import CHANGE, WHO, Change, address_of
 from app.settings import Settings
 
@@ -44,7 +44,8 @@ class Front:
             await receive()
             await send({"type": "websocket.close", "code": 1008, "reason": "there are no web sockets here"})
             return
-        if scope["method"] in HARMLESS:
+        method: str = scope["method"]
+        if method in HARMLESS or self._permissions.of(method, scope["path"]).operation in UNNOTED:
             await self._answer(scope, receive, send)
         else:
             await self._answer_noted(scope, receive, send)

@@ -1,4 +1,4 @@
-"""How a job begins and ends by request: ``add_job``, ``cancel``, ``delete``, ``subjob_update``."""
+"""How a job begins, changes and ends by request: ``add_job``, edit, ``cancel``, ``delete``, ``subjob_update``."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from app.api.errors import ApiError
 from app.api.openapi import ADD_JOB_BODY, NO_JOB, failures, json_body, text
 from app.api.parts import PartsOf
 from app.api.who import WhoOf, check_is_own
-from app.jobs.events import ChildEnded
+from app.jobs.events import ChildEnded, JobEdited
+from app.jobs.planning import checked_name
 from app.jobs.service import JobNotFound
-from client.models import Job, SubjobUpdate
+from client.models import EditJob, Job, SubjobUpdate
 
 router = APIRouter(prefix="/api", tags=["lifecycle"])
 
@@ -50,6 +51,27 @@ async def add_job(
     parents, when they are stored for good. All are made, or none."""
     headers = raw_headers(request)
     return Handover(lambda scope, receive, send: parts.hot.add_job(scope, receive, send, headers))
+
+
+@router.patch(
+    "/jobs/{job_id}",
+    operation_id="edit_job",
+    summary="Change a job",
+    response_model=Job,
+    responses=failures(s400=NO_JOB),
+    openapi_extra=json_body(EditJob),
+)
+async def edit_job(request: Request, parts: PartsOf, who: WhoOf, job_id: str) -> Response:
+    """Change the name, the priority or the notes of a job, whatever its state. Another priority gives it another place
+    in the queue at once, and its subjobs with it. Files keep their names. A job that was submitted with another token
+    takes the role `admin`."""
+    wanted = await read_model(EditJob, raw_headers(request), request.receive, parts.settings.max_json_bytes)
+    if wanted.name is None and wanted.priority is None and wanted.notes is None:
+        raise ApiError(400, "nothing is to be changed: give name, priority or notes")
+    if wanted.name is not None:
+        checked_name(wanted.name)
+    await check_is_own(who, parts.jobs, job_id)
+    return json_bytes(await parts.jobs.edit(job_id, JobEdited(wanted.name, wanted.priority, wanted.notes)))
 
 
 @router.post(

@@ -15,13 +15,35 @@ from pydantic.json_schema import models_json_schema
 
 from app.api.permissions import role_of
 from app.version import API_VERSION
-from client.models import AddJob, EngineKey, Login, NewToken, Problem, SubjobUpdate
+from client.models import (
+    AddJob,
+    ChangeNode,
+    EditJob,
+    EngineKey,
+    FrameNotation,
+    Login,
+    NewToken,
+    PauseNode,
+    Problem,
+    SubjobUpdate,
+)
 
 Document = dict[str, Any]  # an OpenAPI document: JSON of any shape
 Responses = dict[int | str, dict[str, Any]]
 
 _REF: Final = "#/components/schemas/"
-_EXTRA_MODELS: Final[tuple[type[BaseModel], ...]] = (Problem, AddJob, EngineKey, Login, NewToken, SubjobUpdate)
+_EXTRA_MODELS: Final[tuple[type[BaseModel], ...]] = (
+    Problem,
+    AddJob,
+    ChangeNode,
+    EditJob,
+    EngineKey,
+    FrameNotation,
+    Login,
+    NewToken,
+    PauseNode,
+    SubjobUpdate,
+)
 """Models that stand in raw bodies and errors, which FastAPI does not look into."""
 
 DESCRIPTION: Final = f"""One node of a Zordon render farm.

@@ -24,7 +24,9 @@ from app.node.node import Node
 from app.outputs.manifest import Manifests
 from app.render.catalog import EngineCatalog
 from app.render.explaining import Explaining
+from app.render.frame_reading import FrameReader
 from app.render.previewing import JobPreviews
+from app.render.supervisor import Supervisor
 from app.settings import Settings
 
 if TYPE_CHECKING:
@@ -49,7 +51,9 @@ class Parts:
     installs: Installs
     demand: Demand
     copies: ManagedCopies
+    supervisor: Supervisor
     explaining: Explaining
+    frames: FrameReader
 
     @cached_property
     def hot(self) -> HotPaths:

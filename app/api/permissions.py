@@ -32,12 +32,16 @@ ROLES: Final[Mapping[str, Role | None]] = {
     "get_jobs_by_status": Role.READ,
     "get_job": Role.READ,
     "explain_job": Role.READ,
+    "get_job_frames": Role.READ,
+    "get_frame_preview": Role.READ,
+    "check_frames": Role.READ,
     "get_job_logs": Role.READ,
     "get_job_files": Role.READ,
     "download_job_file": Role.READ,
     "download_all_job_files": Role.READ,
     "get_job_thumbnail": Role.READ,
     "get_status": Role.READ,
+    "get_node_load": Role.READ,
     "get_metrics": Role.READ,
     "get_snapshot": Role.READ,
     "get_full_status": Role.READ,
@@ -60,10 +64,14 @@ ROLES: Final[Mapping[str, Role | None]] = {
     "add_job": Role.SUBMIT,
     "cancel_job": Role.SUBMIT,
     "retry_job": Role.SUBMIT,
+    "edit_job": Role.SUBMIT,
     # Another node of the farm.
     "update_subjob": Role.PEER,
     # What cannot be undone, costs the machine, or gives rights away.
     "delete_job": Role.ADMIN,
+    "pause_node": Role.ADMIN,
+    "resume_node": Role.ADMIN,
+    "change_node": Role.ADMIN,
     "run_cpu_benchmark": Role.ADMIN,
     "run_disk_benchmark": Role.ADMIN,
     "download_engine": Role.ADMIN,
@@ -78,6 +86,9 @@ ROLES: Final[Mapping[str, Role | None]] = {
     "clear_history": Role.ADMIN,
 }
 """The least role by operation id; None: no token is asked for."""
+
+UNNOTED: Final = frozenset({"check_frames"})
+"""Operations that change nothing although their method could: the audit does not tell of them."""
 
 _REMEMBERED: Final = 2048
 _LONGEST: Final = 100

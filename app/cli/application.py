@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import bench, changing, demo, doctor, explaining, fetching, listing, serve, submit
+from app.cli import bench, changing, demo, doctor, explaining, fetching, listing, node, serve, submit
 from app.cli.connect import Reach
 from app.cli.engines import engines_commands
 from app.cli.exits import EPILOG
@@ -67,10 +67,15 @@ application.command("logs")(fetching.logs)
 application.command("get")(fetching.get)
 application.command("explain")(explaining.explain)
 application.command("retry")(changing.retry)
+application.command("set")(changing.set_job)
 application.command("cancel")(changing.cancel)
 application.command("delete")(changing.delete)
 application.add_typer(engines_commands)
 application.command("status")(listing.status)
+application.command("pause")(node.pause)
+application.command("resume")(node.resume)
+application.command("tags")(node.tags)
+application.command("schedule")(node.schedule)
 application.command("bench")(bench.bench)
 application.command("demo")(demo.demo)
 application.add_typer(token_commands)

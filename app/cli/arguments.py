@@ -1,8 +1,9 @@
-"""What a person types after an option, read: engine options and times."""
+"""What a person types after an option, read: engine options, times, sizes."""
 
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
@@ -80,3 +81,16 @@ def read_time(text: str, now: datetime) -> datetime:
     except ValueError as error:
         raise typer.BadParameter(f"--start-at {text!r}: write 2026-05-01T18:00, 18:00 or +90m") from error
     return moment if moment.tzinfo is not None else moment.replace(tzinfo=now.tzinfo)
+
+
+def read_size(text: str) -> int:
+    """``32GB``, ``512 MiB`` or plain bytes, in bytes.
+
+    Raises:
+        typer.BadParameter: it is none of these.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?) ?(?:([kmgt])(i?)b?|b)?", text.strip().lower())
+    if match is None:
+        raise typer.BadParameter(f"--memory {text!r}: write 32GB, 512MiB or plain bytes")
+    power = "kmgt".index(match[2]) + 1 if match[2] else 0
+    return int(float(match[1]) * (1024 if match[3] else 1000) ** power)

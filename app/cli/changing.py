@@ -1,4 +1,5 @@
-"""The commands that end things, ``cancel`` and ``delete``, and the one that takes them up again: ``retry``."""
+"""The commands that end things, ``cancel`` and ``delete``, the one that takes them up again, ``retry``, and the one
+that changes them: ``set``."""
 
 from __future__ import annotations
 
@@ -27,6 +28,33 @@ def cancel(context: typer.Context, jobs: JobsArgument, as_json: JsonOption = Fal
         return
     for job in cancelled:
         console.print(Text(f"{clean(job.name)}: {job.status.value.replace('_', ' ')}"), soft_wrap=True)
+
+
+def set_job(
+    context: typer.Context,
+    jobs: JobsArgument,
+    priority: Annotated[
+        int | None, typer.Option(min=0, max=100, help="Higher renders first; of subjobs as well.")
+    ] = None,
+    name: Annotated[str | None, typer.Option(help="Display name; files keep theirs.")] = None,
+    notes: Annotated[str | None, typer.Option(help="Free text, kept with the job.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Change the priority, the name or the notes of jobs."""
+    if priority is None and name is None and notes is None:
+        raise typer.BadParameter("say what to change: --priority, --name or --notes")
+
+    async def work(node: RenderServerProxy) -> list[Job]:
+        found = [await find_job(node, text) for text in jobs]
+        return [await node.edit_job(job.id, name=name, priority=priority, notes=notes) for job in found]
+
+    changed = on_node(context, work)
+    if as_json:
+        print_json([dumped(job) for job in changed])
+        return
+    for job in changed:
+        line = f"{clean(job.name)}: priority {job.priority}, {job.status.value.replace('_', ' ')}"
+        console.print(Text(line), soft_wrap=True)
 
 
 def retry(context: typer.Context, jobs: JobsArgument, as_json: JsonOption = False) -> None:

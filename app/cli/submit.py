@@ -11,7 +11,7 @@ import typer
 from pydantic import JsonValue, ValidationError
 from rich.text import Text
 
-from app.cli.arguments import read_args, read_time, split_args
+from app.cli.arguments import read_args, read_size, read_time, split_args
 from app.cli.connect import local_outputs, on_node
 from app.cli.exits import Exit
 from app.cli.fetching import BarMover, JsonOption, fetch_outputs, transfer_bars
@@ -44,6 +44,13 @@ def submit(
     start_at: Annotated[
         str | None, typer.Option(metavar="TIME", help="Not before: 2026-05-01T18:00, 18:00, or +90m.")
     ] = None,
+    tag: Annotated[
+        list[str] | None, typer.Option("--tag", metavar="TAG", help="A tag that a node must have; may be repeated.")
+    ] = None,
+    max_nodes: Annotated[int | None, typer.Option(min=1, help="At most so many nodes at a time.")] = None,
+    memory: Annotated[
+        str | None, typer.Option("--memory", metavar="SIZE", help="Memory that a node must have, such as 32GB.")
+    ] = None,
     in_place: Annotated[
         bool, typer.Option("--in-place", help="Do not upload: the service reads the file where it is.")
     ] = False,
@@ -68,6 +75,9 @@ def submit(
             output_format=output_format,
             notes=notes,
             scheduled_start=None if start_at is None else read_time(start_at, datetime.now().astimezone()),
+            tags=tag or None,
+            max_nodes=max_nodes,
+            memory_bytes=None if memory is None else read_size(memory),
             local_path=str(file.absolute()) if in_place and file is not None else None,
         )
     except ValidationError as error:

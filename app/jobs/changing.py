@@ -1,8 +1,9 @@
 """Every change of a job: rule (pure) → commit → feed → effects.
 
 The newest record of a job is kept in memory so that the next event meets it at once; clients see it only after its
-commit. What a person asks for (cancel, retry) is undone if it cannot be stored, and they are told. What has happened (a
-frame is there, an attempt is over) cannot be undone: it is kept, and stored as soon as that is possible again.
+commit. What a person asks for (cancel, retry, edit) is undone if it cannot be stored, and they are told. What has
+happened (a frame is there, an attempt is over) cannot be undone: it is kept, and stored as soon as that is possible
+again.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from app.jobs.events import (
     ChildEnded,
     Effect,
     Ended,
+    JobEdited,
     JobEvent,
     NeedEngine,
     RetryAsked,
@@ -29,7 +31,7 @@ from app.jobs.events import (
 )
 from app.jobs.feed import Feed
 from app.jobs.known import JobNotFound, KnownJobs, LiveJob, Unsaved
-from app.jobs.record import JobRecord
+from app.jobs.record import JobRecord, JobSpec
 from app.jobs.schedule import Schedule
 from app.jobs.store import Statement, Store, StoreError
 from app.jobs.transitions import transition
@@ -37,7 +39,8 @@ from client.models import JobStatus
 
 log = structlog.get_logger(__name__)
 
-_REQUESTS = (CancelAsked, RetryAsked)
+_REQUESTS = (CancelAsked, RetryAsked, JobEdited)
+_SHOWN_AT_ONCE = 200
 _SAVE_SECONDS = 1.0
 """After so long it is tried again to store what could not be stored."""
 
@@ -45,6 +48,9 @@ EffectListener = Callable[[JobRecord, Effect], None]
 """Called on the event loop after the commit; must not wait."""
 EventListener = Callable[[JobRecord, JobEvent], None]
 """Called on the event loop after the commit of what an event has changed; must not wait."""
+
+HeldBack = Callable[[JobSpec], str]
+"""Why this node begins nothing of a job now: a sentence; empty if it does."""
 
 
 class Bounds(TypedDict, total=False):
@@ -69,6 +75,7 @@ class ChangingJobs(KnownJobs):
         self._background: set[asyncio.Task[None]] = set()
         self._settled: Callable[[str], Awaitable[None]] | None = None
         self._saver: asyncio.TimerHandle | None = None
+        self._held_back: HeldBack = lambda spec: ""
 
     def on_effect(self, listener: EffectListener) -> None:
         """Have a part of the service told of every effect."""
@@ -81,6 +88,10 @@ class ChangingJobs(KnownJobs):
     def settle_with(self, settled: Callable[[str], Awaitable[None]]) -> None:
         """Give what waits until no process of a job is alive."""
         self._settled = settled
+
+    def hold_back_with(self, held_back: HeldBack) -> None:
+        """Give what says why this node begins nothing of a job; :meth:`show_again` when it says something else."""
+        self._held_back = held_back
 
     def apply(self, job_id: str, event: JobEvent, *also: Statement) -> asyncio.Future[None]:
         """Let something happen to a job. ``also`` is committed in the same transaction, whatever the rules say.
@@ -97,7 +108,7 @@ class ChangingJobs(KnownJobs):
         before, live.record = live.record, record
         if not record.state.running:
             live.progress = IDLE
-        wire = wire_bytes(record, live.progress)
+        wire = self._wire(record, live.progress)
         spec_changed = record.spec is not before.spec
 
         def committed() -> None:
@@ -154,7 +165,7 @@ class ChangingJobs(KnownJobs):
         self._saver = None
         for live in list(self._live.values()):
             if live.unsaved:
-                self._store_change(live, wire_bytes(live.record, live.progress), None, False)
+                self._store_change(live, self._wire(live.record, live.progress), None, False)
 
     def note(self, *statements: Statement) -> asyncio.Future[None]:
         """Store something that changes no job, and can wait a moment. If it fails that is logged, whether or not
@@ -176,7 +187,23 @@ class ChangingJobs(KnownJobs):
         moves = live.committed.state.running or live.committed.status is JobStatus.CONFIGURING
         if moves and now - live.progress_at >= self._progress_interval:
             live.progress_at = now
-            self._feed.publish(job_id, wire_bytes(live.committed, progress))
+            self._feed.publish(job_id, self._wire(live.committed, progress))
+
+    def show_again(self) -> None:
+        """What holds jobs back is another thing now: show the reason anew of those that wait for a slot."""
+        self._spawn(self._show_again())
+
+    async def _show_again(self) -> None:
+        for number, job_id in enumerate(tuple(self._live)):
+            if number % _SHOWN_AT_ONCE == 0:
+                await asyncio.sleep(0)  # there may be very many
+            live = self._live.get(job_id)
+            if live is not None and live.committed.status is JobStatus.NOT_STARTED:
+                self._feed.publish(job_id, self._wire(live.committed, live.progress))
+
+    def _wire(self, record: JobRecord, progress: JobProgress = IDLE) -> bytes:
+        held = self._held_back(record.spec) if record.status is JobStatus.NOT_STARTED else ""
+        return wire_bytes(record, progress, held)
 
     async def cancel(self, job_id: str, reason: str = "cancelled by request") -> bytes:
         """Cancel a job and wait until no process of it is alive. An ended job stays as it is.

@@ -11,7 +11,8 @@ from datetime import UTC, datetime
 
 import orjson
 
-from app.jobs.record import NO_WISH, JobRecord, JobSpec, JobState, RunningChunk
+from app.jobs.eta import spread, time_left
+from app.jobs.record import NO_WISH, JobRecord, JobSpec, JobState, Pace, RunningChunk
 from client.models import JobStatus
 from engines.contract import MissingVersion, VersionWish
 from engines.frames import FrameSet, IndexSet
@@ -32,7 +33,7 @@ _SPEC_FIELDS = tuple(item.name for item in fields(JobSpec))
 _PLAIN_STATE = tuple(
     item.name
     for item in fields(JobState)
-    if item.name not in ("status", "ending", "done", "failed", "running", "strikes", "children_ended")
+    if item.name not in ("status", "ending", "done", "failed", "running", "strikes", "children_ended", "pace")
 )
 
 
@@ -55,9 +56,11 @@ def state_bytes(record: JobRecord) -> bytes:
     plain["status"] = state.status.value
     plain["ending"] = state.ending.value if state.ending is not None else None
     plain["done"], plain["failed"] = notation(state.done), notation(state.failed)
-    plain["running"] = [(chunk.attempt, notation(chunk.positions)) for chunk in state.running]
+    plain["running"] = [(chunk.attempt, notation(chunk.positions), chunk.began) for chunk in state.running]
     plain["strikes"] = [notation(struck) for struck in state.strikes]
     plain["children_ended"] = dict(state.children_ended)
+    pace = state.pace
+    plain["pace"] = None if pace is None else (pace.mean, pace.deviation, pace.count)
     return orjson.dumps(plain)
 
 
@@ -69,8 +72,8 @@ def record_from(spec: bytes, state: bytes) -> JobRecord:
     """
     plain = orjson.loads(spec)
     frames = FrameSet.parse(plain["frames"])
-    for name in ("children", "warnings", "raw_arguments"):
-        plain[name] = tuple(plain.get(name, ()))  # stores of the first release have no raw arguments
+    for name in ("children", "warnings", "raw_arguments", "tags"):
+        plain[name] = tuple(plain.get(name, ()))  # stores of earlier releases have no raw arguments, or no tags
     known = {name: plain[name] for name in _SPEC_FIELDS if name in plain}
     wish, missing = plain.get("wish"), plain.get("missing")  # stores of the first release have neither
     if wish is None:
@@ -96,9 +99,12 @@ def record_from(spec: bytes, state: bytes) -> JobRecord:
             "ending": JobStatus(plain["ending"]) if plain["ending"] is not None else None,
             "done": positions(plain["done"]),
             "failed": positions(plain["failed"]),
-            "running": tuple(RunningChunk(attempt, positions(part)) for attempt, part in plain["running"]),
+            "running": tuple(
+                RunningChunk(attempt, positions(part), *began) for attempt, part, *began in plain["running"]
+            ),
             "strikes": tuple(positions(part) for part in plain["strikes"]),
             "children_ended": plain["children_ended"],
+            "pace": Pace(*pace) if (pace := plain.get("pace")) is not None else None,
         }
     )
     return JobRecord(the_spec, the_state)
@@ -108,15 +114,26 @@ def _iso(at: float | None) -> str | None:
     return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
 
 
-def wire_bytes(record: JobRecord, progress: JobProgress = IDLE) -> bytes:
-    """The job as every route answers it: the JSON of the wire model ``Job``."""
+def wire_bytes(record: JobRecord, progress: JobProgress = IDLE, held: str = "") -> bytes:
+    """The job as every route answers it: the JSON of the wire model ``Job``.
+
+    Args:
+        held: why this node begins nothing of it now, if it does not; shown as its reason while it waits for a slot.
+    """
     spec, state = record.spec, record.state
     frames, total, done = spec.frames, len(spec.frames), len(state.done)
     in_work = min(done + progress.partial_frames, float(total)) if state.running else float(done)
     reason = progress.waiting if progress.waiting and state.status is JobStatus.CONFIGURING else state.reason
+    if held and state.status is JobStatus.NOT_STARTED and not state.needs_space:
+        reason = held
     eta: float | None = None
+    low: float | None = None
+    high: float | None = None
     if state.running and state.seconds_per_frame is not None:
-        eta = round((total - len(state.failed) - in_work) * state.seconds_per_frame / len(state.running), 1)
+        left, at_once = total - len(state.failed) - in_work, len(state.running)
+        eta = round(time_left(left, at_once, state.seconds_per_frame), 1)
+        if (between := spread(left, at_once, state.pace)) is not None:
+            low, high = round(min(between[0], eta), 1), round(max(between[1], eta), 1)
     return orjson.dumps(
         {
             "id": spec.id,
@@ -138,6 +155,9 @@ def wire_bytes(record: JobRecord, progress: JobProgress = IDLE) -> bytes:
             "current": progress.current if state.running else "",
             "seconds_per_frame": state.seconds_per_frame,
             "eta_seconds": eta,
+            "eta_low_seconds": low,
+            "eta_high_seconds": high,
+            "nodes": (spec.hostname,) if state.running else (),
             "width": spec.width,
             "height": spec.height,
             "output_format": spec.output_format,
@@ -145,6 +165,9 @@ def wire_bytes(record: JobRecord, progress: JobProgress = IDLE) -> bytes:
             "priority": spec.priority,
             "notes": spec.notes,
             "enable_split_jobs": spec.enable_split_jobs,
+            "tags": spec.tags,
+            "max_nodes": spec.max_nodes,
+            "memory_bytes": spec.memory_bytes,
             "parent": spec.parent,
             "children": spec.children,
             "date_created": _iso(spec.created),

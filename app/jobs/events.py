@@ -6,6 +6,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from app.jobs.record import Pace
 from client.models import JobStatus
 from engines.contract import FailureCause, MissingVersion
 from engines.frames import IndexSet
@@ -53,7 +54,8 @@ class AttemptStarted:
 class FramesVerified:
     """Frames of an attempt are verified and in the output folder. ``files``: how many outputs the job now has.
 
-    ``seconds_per_frame``: the median of the job so far. ``seconds``: what one of these frames took.
+    ``seconds_per_frame``: the median of the job so far; ``pace``: how far they are apart. ``seconds``: what one of
+    these frames took.
     """
 
     attempt: str
@@ -61,6 +63,7 @@ class FramesVerified:
     files: int
     seconds_per_frame: float | None = None
     seconds: float | None = None
+    pace: Pace | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -171,6 +174,15 @@ class RetryAsked:
 
 
 @dataclass(frozen=True, slots=True)
+class JobEdited:
+    """A person wants something of the job to be another thing; None: it stays."""
+
+    name: str | None = None
+    priority: int | None = None
+    notes: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class ChildEnded:
     """A subjob of this job reached its last state."""
 
@@ -199,6 +211,7 @@ JobEvent = (
     | CancelAsked
     | RetryAsked
     | ChildEnded
+    | JobEdited
 )
 
 # --- effects -------------------------------------------------------------------------------------------------------
@@ -236,6 +249,13 @@ class CancelChildren:
 
 
 @dataclass(frozen=True, slots=True)
+class PriorityChanged:
+    """The job has another place in the queue, and so have its subjobs."""
+
+    priority: int
+
+
+@dataclass(frozen=True, slots=True)
 class Ended:
     """The job reached its last state."""
 
@@ -255,4 +275,4 @@ class NeedEngine:
     fetch: bool  # False: a person has to install it, or the sources have to be asked again
 
 
-Effect = Queue | AwaitSpace | StopAttempts | CancelChildren | Ended | NeedEngine
+Effect = Queue | AwaitSpace | StopAttempts | CancelChildren | PriorityChanged | Ended | NeedEngine

@@ -83,6 +83,7 @@ class Facts:
     needed_bytes: int = 0  # that must be free for a job that waits for space
     last_failure: str = ""  # what the last failed attempt said
     log: Sequence[str] = ()  # last lines of the job's log
+    held: str = ""  # why this node begins nothing of it now
     children: Mapping[str, JobStatus] = field(default_factory=dict)  # those that are still there
 
 
@@ -150,6 +151,12 @@ def _not_started(record: JobRecord, facts: Facts) -> _Story:
         off = f"This node renders nothing with {facts.title}: the setting slots says 0."
         return _Story(off, help=[f"Set slots of {record.spec.engine} to 1 or more and start the service again."])
     failures = _failures(record, facts)
+    if facts.held:
+        story = _Story(_sentence(facts.held), failures)
+        if record.spec.tags or record.spec.memory_bytes is not None:
+            story.help.append("zordon tags shows and sets the tags of this node; zordon status what memory it has.")
+        story.help.append("zordon resume ends a pause; zordon schedule shows and sets when the node may render.")
+        return story
     if backoff(record):
         return _Story("It is tried again after a pause.", failures, _helps(record))
     if facts.ahead:

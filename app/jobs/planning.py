@@ -177,9 +177,7 @@ def _plan_one(
     if request.name is None:
         name = engine.title if project is None else PurePosixPath(project.name).stem
     else:
-        name = request.name
-        if has_control_characters(name):
-            raise RequestError("it has a control character in it; a name is one line of text", "name")
+        name = checked_name(request.name)
     choice = setting.choice
     return JobSpec(
         id=_new_id() if job_id is None else job_id,
@@ -204,6 +202,9 @@ def _plan_one(
         priority=DEFAULT_PRIORITY if request.priority is None else request.priority,
         notes=request.notes or "",
         enable_split_jobs=request.enable_split_jobs,
+        tags=tuple(dict.fromkeys(request.tags or ())),
+        max_nodes=request.max_nodes,
+        memory_bytes=request.memory_bytes,
         scheduled_start=_start(request.scheduled_start, setting.now),
         parent=parent,
         children=children,
@@ -213,6 +214,17 @@ def _plan_one(
         wish=setting.wish,
         missing=missing_of(choice),
     )
+
+
+def checked_name(name: str) -> str:
+    """The display name of a job, as it is.
+
+    Raises:
+        RequestError: it cannot be one.
+    """
+    if has_control_characters(name):
+        raise RequestError("it has a control character in it; a name is one line of text", "name")
+    return name
 
 
 def _inherit(parent: AddJob, child: ChildJob) -> AddJob:

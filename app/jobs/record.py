@@ -1,6 +1,6 @@
 """What a job is, as plain immutable data: what was settled when it was submitted (:class:`JobSpec`), of which only the
-engine version may change afterwards, and what changes while it lives (:class:`JobState`). Pure: nothing here knows a
-clock, a disk or a network.
+engine version and what a person edits may change afterwards, and what changes while it lives (:class:`JobState`). Pure:
+nothing here knows a clock, a disk or a network.
 """
 
 from __future__ import annotations
@@ -47,6 +47,9 @@ class JobSpec:
     priority: int = 50
     notes: str = ""
     enable_split_jobs: bool = True
+    tags: tuple[str, ...] = ()  # that a node must have to render it
+    max_nodes: int | None = None  # that may render it at a time
+    memory_bytes: int | None = None  # that a node must have to render it
     scheduled_start: float | None = None
     parent: str | None = None
     children: tuple[str, ...] = ()
@@ -63,6 +66,16 @@ class RunningChunk:
 
     attempt: str
     positions: IndexSet
+    began: float | None = None  # seconds since 1970
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How long the frames of a job took that were measured last, in seconds."""
+
+    mean: float
+    deviation: float  # of a sample; 0 if it has only one frame
+    count: int
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +95,7 @@ class JobState:
     ending: JobStatus | None = None  # the last state it will have as soon as no attempt is alive
     ending_reason: str = ""
     seconds_per_frame: float | None = None
+    pace: Pace | None = None
     started: float | None = None
     ended: float | None = None
     file_count: int = 0
@@ -130,6 +144,10 @@ class JobRecord:
         """A copy with another engine version, or with one that it waits for."""
         spec = replace(self.spec, engine_version=version, engine_version_reason=reason, missing=missing)
         return JobRecord(spec, self.state)
+
+    def with_spec(self, **changes: object) -> JobRecord:
+        """A copy with some fields of its spec replaced."""
+        return JobRecord(replace(self.spec, **changes), self.state)  # type: ignore[arg-type]  # names checked by tests
 
     def with_state(self, **changes: object) -> JobRecord:
         """A copy with some fields of its state replaced."""

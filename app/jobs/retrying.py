@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Unpack
 
 from app.jobs.changing import Bounds
-from app.jobs.events import ChildEnded, RetryAsked
+from app.jobs.events import ChildEnded, JobEdited, RetryAsked
 from app.jobs.feed import Feed
 from app.jobs.known import JobNotFound, LiveJob
 from app.jobs.record import JobRecord
@@ -83,18 +83,18 @@ class RetryingJobs(SubmittingJobs):
             event = RetryAsked(time.time(), done, files)
             if transition(record, event)[0] is not record:
                 if record.spec.parent is not None:
-                    await self._revive(record.spec.parent, RetryAsked(event.at, children=(job_id,)))
+                    await self._apply_to_any(record.spec.parent, RetryAsked(event.at, children=(job_id,)))
                     if (parent := self.live(record.spec.parent)) is not None:
                         self._tell_of_subjobs(parent, "ended before the retry", besides=job_id)
                 try:
-                    await self._revive(job_id, event)
+                    await self._apply_to_any(job_id, event)
                 except StoreError:
                     if record.spec.parent is not None:  # it waits for one that did not come back
                         ended = ChildEnded(job_id, record.status, record.state.reason, event.at)
                         self.apply(record.spec.parent, ended)
                     raise
 
-    async def _revive(self, job_id: str, event: RetryAsked) -> None:
+    async def _apply_to_any(self, job_id: str, event: RetryAsked | JobEdited) -> None:
         """Apply to a job that has ended or not."""
         if job_id not in self._live:
             if job_id not in self._status:

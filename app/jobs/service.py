@@ -14,11 +14,11 @@ from typing import Unpack
 from app.jobs import queries
 from app.jobs.changing import Bounds, EffectListener
 from app.jobs.codec import record_from
+from app.jobs.editing import EditingJobs
 from app.jobs.feed import Feed
 from app.jobs.folders import DataFolder
 from app.jobs.known import JobNotFound, LiveJob, project_of
 from app.jobs.record import JobRecord
-from app.jobs.retrying import RetryingJobs
 from app.jobs.store import Store
 from client.models import JobStatus
 
@@ -28,7 +28,7 @@ KEY_SECONDS = 7 * 24 * 3600.0
 """How long an Idempotency-Key is remembered."""
 
 
-class JobService(RetryingJobs):
+class JobService(EditingJobs):
     """All jobs of this node. Every method is for the event loop's thread."""
 
     def __init__(self, store: Store, feed: Feed, folders: DataFolder, **bounds: Unpack[Bounds]) -> None:

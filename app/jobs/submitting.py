@@ -8,7 +8,7 @@ from typing import Unpack
 
 from app.jobs import queries
 from app.jobs.changing import Bounds, ChangingJobs
-from app.jobs.codec import spec_bytes, state_bytes, wire_bytes
+from app.jobs.codec import spec_bytes, state_bytes
 from app.jobs.events import Queue
 from app.jobs.feed import Feed
 from app.jobs.keys import IdempotencyKeys, KeyReused
@@ -68,7 +68,7 @@ class SubmittingJobs(ChangingJobs):
         for spec in specs:
             status, reason = initial_status(spec)
             record = JobRecord(spec, JobState(status, reason))
-            wire = wire_bytes(record)
+            wire = self._wire(record)
             self._revision += 1
             statements.append(
                 queries.insert_job(

@@ -32,6 +32,7 @@ from app.jobs.events import (
     FrameFailed,
     FramesLost,
     FramesVerified,
+    JobEdited,
     JobEvent,
     Reconciled,
     RetryAsked,
@@ -61,7 +62,15 @@ from app.jobs.rules.waiting import (
     schedule_due,
     space_found,
 )
-from app.jobs.rules.wishes import cancel_asked, child_ended, retry_alive, retry_ended, retry_parent, warning_noted
+from app.jobs.rules.wishes import (
+    cancel_asked,
+    child_ended,
+    job_edited,
+    retry_alive,
+    retry_ended,
+    retry_parent,
+    warning_noted,
+)
 from client.models import JobStatus
 from client.models import JobStatus as S
 
@@ -123,4 +132,5 @@ _TABLE: dict[tuple[JobStatus, type], Rule] = {
     **{(status, Reconciled): reconciled for status in _ALIVE},
     **{(status, WarningNoted): warning_noted for status in _ALIVE},
     **{(status, CancelAsked): cancel_asked for status in _ALIVE},
+    **{(status, JobEdited): job_edited for status in S},
 }

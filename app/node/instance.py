@@ -121,9 +121,9 @@ def leave_address(folder: Path, host: str, port: int, certificate: bytes | None 
     reached = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
     place = f"[{reached}]:{port}" if ":" in reached else f"{reached}:{port}"
     if certificate is not None:
-        _write(folder / CERTIFICATE_FILE, certificate.decode("ascii").strip())
+        write_private(folder / CERTIFICATE_FILE, certificate.decode("ascii").strip())
         place = f"https://{place}"
-    _write(folder / ADDRESS_FILE, place)
+    write_private(folder / ADDRESS_FILE, place)
 
 
 def take_address_back(folder: Path) -> None:
@@ -139,7 +139,7 @@ def _keep(path: Path, wanted: re.Pattern[str], fresh: str) -> str:
         if os.name == "posix" and stat.S_IMODE(path.stat().st_mode) & 0o077:
             path.chmod(0o600)
     except FileNotFoundError:
-        return _write(path, fresh)
+        return write_private(path, fresh)
     except (OSError, UnicodeDecodeError) as error:
         raise InstanceError(f"{path} cannot be read: {error}") from error
     if wanted.fullmatch(text) is None:
@@ -147,7 +147,12 @@ def _keep(path: Path, wanted: re.Pattern[str], fresh: str) -> str:
     return text
 
 
-def _write(path: Path, text: str) -> str:
+def write_private(path: Path, text: str) -> str:
+    """Put a small text into a file for this user only: all of it, or nothing is changed. Returns the text.
+
+    Raises:
+        InstanceError: it cannot be written.
+    """
     temporary = path.with_name(f".{path.name}-{secrets.token_hex(4)}")
     try:
         descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)

@@ -5,18 +5,28 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from app.node.benchmarks import Benchmarks
+from app.node.duty import Duty
+from app.node.load import LoadRing
 from app.node.metrics import NodeMetrics
 from app.node.readiness import Condition, Readiness
 from app.node.status import NodeStatusReader
-from client.models import DiskBenchmark, NodeStatus
+from client.models import DiskBenchmark, NodeLoad, NodeStatus
 
 
 class Node:
-    """Status, health, measures and benchmarks of this node."""
+    """Status, health, measures, benchmarks and duty of this node."""
 
     def __init__(
-        self, reader: NodeStatusReader, benchmarks: Benchmarks, readiness: Readiness, metrics: NodeMetrics
+        self,
+        reader: NodeStatusReader,
+        benchmarks: Benchmarks,
+        readiness: Readiness,
+        metrics: NodeMetrics,
+        duty: Duty,
+        load: LoadRing,
     ) -> None:
+        self.duty = duty
+        self._load = load
         self._reader = reader
         self._benchmarks = benchmarks
         self._readiness = readiness
@@ -25,6 +35,10 @@ class Node:
     async def status(self) -> NodeStatus:
         """What it is and does now."""
         return await self._reader.read()
+
+    def load(self) -> NodeLoad:
+        """How busy it was over the last minutes."""
+        return self._load.load()
 
     async def condition(self) -> Condition:
         """Whether it can do its work, and if not, why."""

@@ -12,7 +12,8 @@ from typing import Final
 import psutil
 
 from app.jobs.folders import DataFolder
-from app.node.platforms import cpu_brand, system_os, system_version
+from app.node.duty import Duty
+from app.node.platforms import cpu_brand, gpu_names, system_os, system_version
 from app.settings import Settings
 from app.version import API_VERSION, APP_VERSION
 from client.models import NodeStatus
@@ -49,6 +50,7 @@ class NodeStatusReader:
         folders: whose disk is looked at.
         counts: jobs by status.
         slots: sessions at a time, by engine.
+        duty: whether it is paused, its tags and its schedule.
         node_id: see :func:`app.node.instance.load_node_id`.
         port: the port that the service really listens on.
     """
@@ -59,6 +61,7 @@ class NodeStatusReader:
         folders: DataFolder,
         counts: Callable[[], Mapping[str, int]],
         slots: Callable[[], Mapping[str, int]],
+        duty: Duty,
         *,
         node_id: str,
         port: Callable[[], int],
@@ -67,6 +70,7 @@ class NodeStatusReader:
         self._folders = folders
         self._counts = counts
         self._slots = slots
+        self._duty = duty
         self._node_id = node_id
         self._port = port
         self._started = time.monotonic()
@@ -74,12 +78,14 @@ class NodeStatusReader:
         self._system = system_os()
         self._version = system_version()
         self._brand = cpu_brand() or "unknown"
+        self._gpus = gpu_names()
         self._cores = psutil.cpu_count() or 1
 
     async def read(self) -> NodeStatus:
         """The status now."""
         disk = await asyncio.to_thread(shutil.disk_usage, self._folders.root)
-        memory = psutil.virtual_memory()
+        memory, orders, resting = psutil.virtual_memory(), self._duty.orders, self._duty.resting()
+        paused = orders.paused and (orders.until is None or orders.until > time.time())
         return NodeStatus(
             timestamp=datetime.now(UTC),
             system_os=self._system,
@@ -100,6 +106,13 @@ class NodeStatusReader:
             app_version=APP_VERSION,
             api_version=API_VERSION,
             uptime=round(time.monotonic() - self._started, 3),
+            gpus=list(self._gpus),
+            paused=paused,
+            paused_reason=orders.reason if paused else "",
+            paused_until=datetime.fromtimestamp(orders.until, UTC) if paused and orders.until is not None else None,
+            tags=list(orders.tags),
+            schedule=list(orders.schedule),
+            resting=resting,
         )
 
 

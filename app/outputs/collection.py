@@ -42,6 +42,11 @@ def outputs_in(entries: Iterable[Entry], folder: Path) -> list[Output]:
     return [Output(entry.name, folder, entry) for entry in entries]
 
 
+def names_by_file(outputs: Iterable[Output]) -> dict[tuple[Path, str], str]:
+    """The names of outputs by folder and name of their files."""
+    return {(output.folder, output.entry.name): output.name for output in outputs}
+
+
 def collect(shares: Sequence[Share]) -> list[Output]:
     """All outputs, no two of whose names are the same in one case, sorted by name as a person does."""
     taken: dict[str, Output] = {}

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from app.outputs.files import NotAFile, move, open_regular
-from app.outputs.manifest import Entry, Manifest
+from app.outputs.manifest import Entry, Made, Manifest
 from app.outputs.verification import VerificationError, Verified, is_quick, verify
 from app.outputs.workers import WorkerCrashed, Workers
 from engines.contract import ExpectedOutput, FailureCause
@@ -20,7 +20,7 @@ async def deliver(
     expected: Sequence[ExpectedOutput],
     manifest: Manifest,
     output: Path,
-    attempt: str,
+    made: Made,
 ) -> list[Entry]:
     """Take files of a chunk's folder over into a job's outputs, in order: all of them, or none.
 
@@ -31,11 +31,11 @@ async def deliver(
             (DISK), or is such that even the worker process that looked at it died, twice (BAD_FRAME).
     """
     if len(expected) == 1:  # the ordinary way of a frame: into a thread once
-        entry = await workers.run_quick(_take_if_quick, folder, expected[0], manifest, output, attempt)
+        entry = await workers.run_quick(_take_if_quick, folder, expected[0], manifest, output, made)
         if entry is not None:
             return [entry]
     verified = [await _verified(workers, folder, item) for item in expected]
-    return await workers.run_quick(place, folder, verified, manifest, output, attempt)
+    return await workers.run_quick(place, folder, verified, manifest, output, made)
 
 
 async def _verified(workers: Workers, folder: Path, item: ExpectedOutput) -> Verified:
@@ -48,13 +48,13 @@ async def _verified(workers: Workers, folder: Path, item: ExpectedOutput) -> Ver
         raise VerificationError(FailureCause.BAD_FRAME, f"{item.name} cannot be looked at: {error}") from error
 
 
-def place(folder: Path, verified: Sequence[Verified], manifest: Manifest, output: Path, attempt: str) -> list[Entry]:
+def place(folder: Path, verified: Sequence[Verified], manifest: Manifest, output: Path, made: Made) -> list[Entry]:
     """Sync verified files, write them down and move them into the output folder. Blocks; for a thread.
 
     Raises:
         VerificationError: one was changed since (BAD_FRAME), or cannot be moved or written down (DISK).
     """
-    entries = [Entry.of(one, attempt) for one in verified]
+    entries = [Entry.of(one, made) for one in verified]
     name = ""
     try:
         for entry in entries:
@@ -85,10 +85,10 @@ def _settle(folder: Path, entry: Entry) -> None:
 
 
 def _take_if_quick(
-    folder: Path, expected: ExpectedOutput, manifest: Manifest, output: Path, attempt: str
+    folder: Path, expected: ExpectedOutput, manifest: Manifest, output: Path, made: Made
 ) -> Entry | None:
     verified = _verify_if_quick(folder, expected)
-    return None if verified is None else place(folder, [verified], manifest, output, attempt)[0]
+    return None if verified is None else place(folder, [verified], manifest, output, made)[0]
 
 
 def _verify_if_quick(folder: Path, expected: ExpectedOutput) -> Verified | None:

@@ -23,7 +23,7 @@ import stat
 import threading
 import weakref
 from collections import OrderedDict
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
@@ -46,11 +46,22 @@ class Entry:
     height: int | None
     mtime_ns: int
     attempt: str
+    seconds: float | None = None  # that one frame of it took, where that was measured
+    node: str = ""  # name of the node that rendered it; empty in the manifests of earlier releases
 
     @staticmethod
-    def of(verified: Verified, attempt: str) -> Entry:
-        """The entry for a verified file of this attempt."""
-        return Entry(attempt=attempt, **asdict(verified))
+    def of(verified: Verified, made: Made) -> Entry:
+        """The entry for a verified file that was made so."""
+        return Entry(**asdict(verified), attempt=made.attempt, seconds=made.seconds, node=made.node)
+
+
+@dataclass(frozen=True, slots=True)
+class Made:
+    """How a file came to be."""
+
+    attempt: str
+    seconds: float | None = None  # see Entry
+    node: str = ""
 
 
 class Manifest:
@@ -68,6 +79,7 @@ class Manifest:
         self._written: set[str] = set()  # every name in the file
         self._folded: dict[str, str] = {}  # by name in one case: the last name that was added
         self._sorted: tuple[Entry, ...] | None = None
+        self._frames: dict[int, list[Entry]] | None = None
         self._torn = False
         self._read()
 
@@ -142,6 +154,17 @@ class Manifest:
         with self._lock:
             return next((entry for entry in reversed(self._entries.values()) if suits(entry)), None)
 
+    def by_frame(self) -> Mapping[int, Sequence[Entry]]:
+        """The outputs of every frame that has any, in the order in which they were added. For a thread, if there may be
+        many."""
+        with self._lock:
+            if self._frames is None:
+                self._frames = {}
+                for entry in self._entries.values():
+                    if entry.frame is not None:
+                        self._frames.setdefault(entry.frame, []).append(entry)
+            return self._frames
+
     @property
     def total_bytes(self) -> int:
         """The size of all outputs together."""
@@ -179,7 +202,7 @@ class Manifest:
                 if self._entries.get(entry.name) is entry:
                     del self._entries[entry.name]
             self._folded = {name.casefold(): name for name in self._entries}
-            self._sorted = None
+            self._sorted = self._frames = None
 
     def sync(self, output: Path) -> None:
         """Let the manifest and the names in the output folder survive a power cut from now on."""
@@ -210,7 +233,7 @@ class Manifest:
         self._entries.pop(entry.name, None)  # so that the newest is always the last one
         self._entries[entry.name] = entry
         self._folded[entry.name.casefold()] = entry.name
-        self._sorted = None
+        self._sorted = self._frames = None
 
 
 class Manifests:
@@ -275,7 +298,11 @@ _TYPES: dict[str, tuple[type, ...]] = {
     "height": (int, type(None)),
     "mtime_ns": (int,),
     "attempt": (str,),
+    "seconds": (int, float, type(None)),
+    "node": (str,),
 }
+_LATER: Mapping[str, str | None] = {"seconds": None, "node": ""}
+"""What lines of earlier releases do not have."""
 
 
 def _parse(line: bytes) -> Entry | None:
@@ -284,6 +311,7 @@ def _parse(line: bytes) -> Entry | None:
         said = json.loads(line)
         if not isinstance(said, dict):
             return None
+        said = {**_LATER, **said}
         values = {item.name: said[item.name] for item in fields(Entry)}
         if not all(isinstance(values[name], kinds) for name, kinds in _TYPES.items()):
             return None

@@ -215,7 +215,7 @@ class Previews:
             self._failed[key] = str(error)
 
     async def _ready(self, path: Path) -> Preview | None:
-        return await self._workers.run_quick(_found, path)
+        return await self._workers.run_quick(found_preview, path)
 
 
 async def _end(tasks: list[asyncio.Task[None]]) -> None:
@@ -247,7 +247,7 @@ def _moving(source: PreviewSource) -> tuple[list[Entry], Entry | None]:
 
 
 def _still_path(source: PreviewSource, entry: Entry, size: str) -> Path:
-    return source.folder / f"{size}-{_key(source, entry.sha256)}.jpg"
+    return source.folder / f"{size}-{key_of(source, entry.sha256)}.jpg"
 
 
 def _video_path(source: PreviewSource) -> Path | None:
@@ -255,10 +255,11 @@ def _video_path(source: PreviewSource) -> Path | None:
     shown = stills or ([video] if video is not None else [])
     if not shown:
         return None
-    return source.folder / f"video-{_key(source, str(source.fps), *(entry.sha256 for entry in shown))}.mp4"
+    return source.folder / f"video-{key_of(source, str(source.fps), *(entry.sha256 for entry in shown))}.mp4"
 
 
-def _key(source: PreviewSource, *shown: str) -> str:
+def key_of(source: PreviewSource, *shown: str) -> str:
+    """A name for what a preview shows, in these colours."""
     colour = sorted((source.colour or {}).items())
     return hashlib.sha256(repr((shown, colour, source.colour_config)).encode()).hexdigest()[:20]
 
@@ -266,7 +267,8 @@ def _key(source: PreviewSource, *shown: str) -> str:
 # --- on the disk, in threads ---------------------------------------------------------------------------------------
 
 
-def _found(path: Path) -> Preview | None:
+def found_preview(path: Path) -> Preview | None:
+    """The preview in this file, if it is there. For a thread."""
     try:
         status = path.stat()
     except FileNotFoundError:

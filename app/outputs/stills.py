@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 SIZES: Mapping[str, int] = {"small": 320, "big": 1280}
 """The longest side of each preview, in pixels. Smaller pictures stay as they are."""
 
-_QUALITY = 88
+QUALITY = 88
 _SQUARE, _DARK, _LIGHT = 8, 38, 52  # of the chequered ground behind transparent pictures: pixels, grey values
 _LINEAR_SUFFIXES = (".exr", ".hdr", ".sxr", ".mxr")
 
@@ -49,7 +49,7 @@ def make_stills(
         smaller = image.copy()
         smaller.thumbnail((SIZES[size], SIZES[size]))
         part = target.with_name(f"{target.name}.part")
-        smaller.save(part, "JPEG", quality=_QUALITY, optimize=True)
+        smaller.save(part, "JPEG", quality=QUALITY, optimize=True)
         part.replace(target)
 
 
@@ -69,12 +69,12 @@ def load_small(picture: Path, longest: int, colour: Mapping[str, str], colour_co
     from PIL import Image, UnidentifiedImageError
 
     if is_video(picture.name) and picture.suffix.lower() != ".gif":
-        return _shrunk(_first_frame(picture), longest)
+        return shrunk(_first_frame(picture), longest)
     if picture.suffix.lower() not in _LINEAR_SUFFIXES:
         try:
             with Image.open(picture) as image:
                 image.draft("RGB", (longest, longest))
-                return _shrunk(image, longest)
+                return shrunk(image, longest)
         except UnidentifiedImageError:
             pass  # deeper or rarer than Pillow knows
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
@@ -82,7 +82,7 @@ def load_small(picture: Path, longest: int, colour: Mapping[str, str], colour_co
     return _load_deep(picture, longest, colour, colour_config)
 
 
-def _shrunk(image: Image, longest: int) -> Image:
+def shrunk(image: Image, longest: int) -> Image:
     """Eight bits, RGB, at most so large, on a chequered ground where it is transparent."""
     from PIL import Image as Images
 

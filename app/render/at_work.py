@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import statistics
 from collections import deque
 from dataclasses import dataclass, field
 
 from app.jobs.codec import JobProgress
+from app.jobs.record import Pace
 from app.render.logs import JobLog
 
 TIMINGS = 64
@@ -35,6 +37,21 @@ class JobAtWork:
     def median(self) -> float | None:
         """Seconds that a frame took, of those remembered."""
         return round(statistics.median(self.seconds), 4) if self.seconds else None
+
+    @property
+    def pace(self) -> Pace | None:
+        """How far those remembered are apart."""
+        if not self.seconds:
+            return None
+        count = len(self.seconds)
+        mean = sum(self.seconds) / count
+        # Not statistics.stdev: it is exact, and takes a hundred times as long.
+        squares = sum((seconds - mean) ** 2 for seconds in self.seconds)
+        return Pace(round(mean, 4), round(math.sqrt(squares / max(1, count - 1)), 4), count)
+
+    def of_attempt(self, attempt: str) -> tuple[float, str]:
+        """How far an attempt is (frames), and what it does just now."""
+        return self._progress.get(attempt, (0.0, ""))
 
     def progress(self, attempt: str, fraction: float, current: str) -> JobProgress:
         """Note how far an attempt is (frames). Returns the progress of the job."""

@@ -69,8 +69,9 @@ Outcome = Succeeded | Failed | Stopped | Held
 class AttemptPorts:
     """Whom an attempt tells, and who verifies for it. All are called on the event loop."""
 
-    deliver: Callable[[Chunk, Sequence[ExpectedOutput]], Awaitable[None]]
-    """Verify files of the chunk's folder and move them to the outputs; raises VerificationError."""
+    deliver: Callable[[Chunk, Sequence[ExpectedOutput], float | None], Awaitable[None]]
+    """Verify files of the chunk's folder and move them to the outputs; seconds that one frame of them took. Raises
+    VerificationError."""
     verified: Callable[[Sequence[int], float | None], None]
     """Frames are delivered; seconds that the last one took."""
     frame_failed: Callable[[int, FailureCause, str], None]
@@ -187,7 +188,7 @@ class Attempt:
 
     async def _take(self, frame: int, expected: ExpectedOutput, seconds: float | None) -> Outcome | None:
         try:
-            await self.ports.deliver(self.chunk, [expected])
+            await self.ports.deliver(self.chunk, [expected], seconds)
         except VerificationError as error:
             return await self._frame_failed(frame, error.cause, str(error))
         self._left.discard(frame)
@@ -204,18 +205,19 @@ class Attempt:
     async def _finish(self) -> Outcome:
         """The engine says that it is through: what it did not report must be there all the same."""
         if not self.divisible:
+            seconds = (time.monotonic() - self._frame_began) / len(self.chunk.frames)
             try:
-                await self.ports.deliver(self.chunk, self.expected)
+                await self.ports.deliver(self.chunk, self.expected, seconds)
             except VerificationError as error:
                 return Failed(error.cause, str(error))
-            return Succeeded(self.chunk.frames, (time.monotonic() - self._frame_began) / len(self.chunk.frames))
+            return Succeeded(self.chunk.frames, seconds)
         for frame in self.chunk.frames:
             if frame in self._left and frame in self._by_frame:
                 held = await self._take(frame, self._by_frame[frame], None)
                 if held is not None:
                     return held
         try:
-            await self.ports.deliver(self.chunk, [item for item in self.expected if item.frame is None])
+            await self.ports.deliver(self.chunk, [item for item in self.expected if item.frame is None], None)
         except VerificationError as error:
             return Failed(error.cause, str(error), self._first_left())
         return Succeeded(tuple(frame for frame in self.chunk.frames if frame in self._left))

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from app.jobs.folders import DataFolder
 from app.jobs.record import JobRecord
 from app.outputs.delivery import deliver
-from app.outputs.manifest import Manifest, Manifests, frames_of
+from app.outputs.manifest import Made, Manifest, Manifests, frames_of
 from app.outputs.rechecking import recheck
 from app.outputs.unfinished import finish_moves
 from app.outputs.workers import Workers
@@ -22,10 +22,12 @@ FEW = 100
 class Delivery:
     """Delivers the outputs of all jobs."""
 
-    def __init__(self, folders: DataFolder, workers: Workers, manifests: Manifests) -> None:
+    def __init__(self, folders: DataFolder, workers: Workers, manifests: Manifests, node: str = "") -> None:
+        """``node``: the name of this node, which is written down with every output."""
         self._folders = folders
         self._workers = workers
         self._manifests = manifests
+        self._node = node
         self._held: dict[str, Manifest] = {}
 
     async def hold(self, job_id: str) -> None:
@@ -39,15 +41,21 @@ class Delivery:
         if manifest is not None and len(manifest):
             await asyncio.to_thread(manifest.sync, self._folders.output(job_id))
 
-    async def deliver(self, job_id: str, chunk: Chunk, expected: Sequence[ExpectedOutput]) -> None:
+    async def deliver(
+        self, job_id: str, chunk: Chunk, expected: Sequence[ExpectedOutput], seconds: float | None
+    ) -> None:
         """Verify files of the chunk's folder, move them into the job's output folder, list them in its manifest.
+
+        Args:
+            seconds: what one frame of them took, if that was measured.
 
         Raises:
             VerificationError: one of them cannot be counted, so none is.
         """
         if expected:
             output = self._folders.output(job_id)
-            await deliver(self._workers, chunk.folder, expected, self._held[job_id], output, chunk.attempt)
+            made = Made(chunk.attempt, None if seconds is None else round(seconds, 3), self._node)
+            await deliver(self._workers, chunk.folder, expected, self._held[job_id], output, made)
 
     def file_count(self, job_id: str) -> int:
         """How many outputs the job has."""

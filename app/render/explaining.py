@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
+from collections.abc import Callable
 from pathlib import Path
 
 import orjson
@@ -14,7 +15,7 @@ from app.jobs.explain import Facts, explain
 from app.jobs.feed import Feed
 from app.jobs.folders import DataFolder
 from app.jobs.known import JobNotFound
-from app.jobs.record import JobRecord
+from app.jobs.record import JobRecord, JobSpec
 from app.jobs.service import JobService
 from app.jobs.store import Store
 from app.render.catalog import EngineCatalog
@@ -30,7 +31,14 @@ class Explaining:
     """Explains the jobs of this node."""
 
     def __init__(
-        self, jobs: JobService, feed: Feed, store: Store, catalog: EngineCatalog, folders: DataFolder, space: Space
+        self,
+        jobs: JobService,
+        feed: Feed,
+        store: Store,
+        catalog: EngineCatalog,
+        folders: DataFolder,
+        space: Space,
+        held_back: Callable[[JobSpec], str],
     ) -> None:
         self._jobs = jobs
         self._feed = feed
@@ -38,6 +46,7 @@ class Explaining:
         self._catalog = catalog
         self._folders = folders
         self._space = space
+        self._held_back = held_back
 
     async def explain(self, job_id: str) -> Explanation:
         """Why a job is in its state, and what would help.
@@ -70,6 +79,7 @@ class Explaining:
             needed_bytes=self._space.needed,
             last_failure=failure,
             log=lines,
+            held=self._held_back(record.spec),
             children={child: self._jobs.status(child) for child in record.spec.children if child in self._jobs},
         )
         return explain(record, facts)

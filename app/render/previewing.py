@@ -10,12 +10,15 @@ import structlog
 from app.jobs.events import Effect, Ended
 from app.jobs.folders import DataFolder
 from app.jobs.record import JobRecord
-from app.jobs.service import JobService
+from app.jobs.service import JobNotFound, JobService
 from app.jobs.subjobs import subjobs_of
 from app.outputs.colours import read_colours, write_colours
+from app.outputs.frame_previews import FramePreviews
 from app.outputs.kinds import is_visible
 from app.outputs.manifest import Manifest, Manifests
 from app.outputs.previews import Preview, Previews, PreviewSource
+from app.outputs.sending import FileAnswer
+from app.outputs.stills import PreviewError
 from app.render.catalog import EngineCatalog
 from client.models import JobStatus
 from engines.contract import EngineVersion
@@ -35,8 +38,10 @@ class JobPreviews:
         catalog: EngineCatalog,
         folders: DataFolder,
         manifests: Manifests,
+        frames: FramePreviews,
     ) -> None:
         self._previews = previews
+        self._frames = frames
         self._jobs = jobs
         self._catalog = catalog
         self._folders = folders
@@ -74,6 +79,34 @@ class JobPreviews:
         """
         return await self._previews.video(await self._source_of(job_id))
 
+    async def frame(self, job_id: str, frame: int, size: str) -> FileAnswer | None:
+        """The picture of one frame of a job, as an answer; None if the frame is not verified, or no output shows it.
+
+        Args:
+            size: one of :data:`app.outputs.frame_previews.FRAME_SIZES`.
+
+        Raises:
+            JobNotFound: there is no such job.
+            PreviewError: it cannot be made.
+            PreviewsBusy: too many are being made.
+        """
+        record = await self._jobs.record(job_id)
+        records = [record, *(await subjobs_of(self._jobs, record)).values()]
+        for one in records:
+            frames = one.spec.frames
+            if frame not in frames or one.spec.children:
+                continue
+            position = frames.position(frame)
+            if position in one.state.done:
+                source = await self._source_of(one.id)
+                try:
+                    return await self._frames.get(source, frame, (position, len(frames)), size)
+                except PreviewError:
+                    if one.id in self._jobs:
+                        raise
+                    raise JobNotFound(job_id) from None  # it was deleted meanwhile
+        return None
+
     def on_frames(self, record: JobRecord, version: EngineVersion, colour: Mapping[str, str]) -> None:
         """A job has new outputs: renew its previews soon."""
         if colour and colour != self._colours.get(record.id):
@@ -95,6 +128,7 @@ class JobPreviews:
         """The job is gone, and its files go next: whoever makes a preview of them stops."""
         self._colours.pop(job_id, None)
         await self._previews.forget(self._folders.previews(job_id))
+        await self._frames.forget(self._folders.previews(job_id))
 
     async def _newest_of_subjobs(self, job_id: str) -> PreviewSource | None:
         newest: tuple[int, PreviewSource] | None = None

@@ -33,6 +33,7 @@ from app.render.attempt import Attempt, AttemptPorts, Failed, Held, Outcome, Sto
 from app.render.awaiting import check_engine
 from app.render.causes import MachineSigns, classify, count_oom_kills, out_of_space
 from app.render.processes import LaunchError, boot_id
+from app.render.queue import TAKEN_BACK
 from app.render.session import Session
 from engines.contract import Chunk, EngineVersion, ExpectedOutput, FailureCause, Ready, Refusal, SessionRequest
 from engines.frames import IndexSet
@@ -281,13 +282,15 @@ class Slot:
         assert self._work is not None
         owner, work, attempt, frames = self._owner, self._work, chunk.attempt, record.spec.frames
 
-        async def deliver(chunk: Chunk, expected: Sequence[ExpectedOutput]) -> None:
-            await owner.delivery.deliver(record.id, chunk, expected)
+        async def deliver(chunk: Chunk, expected: Sequence[ExpectedOutput], seconds: float | None) -> None:
+            await owner.delivery.deliver(record.id, chunk, expected, seconds)
 
         def verified(done: Sequence[int], seconds: float | None) -> None:
             work.attempt_over(attempt)
             owner.space.progressed(record.id)
             owner.jobs.apply(record.id, self._frames_verified(record, attempt, done, seconds))
+            if owner.queue.resting and _has_frames(owner.jobs.live(record.id), attempt):
+                self.stop_attempt(TAKEN_BACK)  # after this frame, not after the chunk
             if owner.on_frames is not None:
                 owner.on_frames(record, version, work.colour)
 
@@ -321,7 +324,8 @@ class Slot:
         assert self._work is not None
         files = self._owner.delivery.file_count(record.id)
         median = self._work.frame_took(seconds)
-        return FramesVerified(attempt, record.spec.frames.positions(frames), files, median, seconds)
+        positions = record.spec.frames.positions(frames)
+        return FramesVerified(attempt, positions, files, median, seconds, self._work.pace)
 
     async def _conclude(self, record: JobRecord, version: EngineVersion, attempt: str, outcome: Outcome) -> None:
         """Report how the attempt went, and take away what it left in its folder."""
@@ -373,3 +377,8 @@ class Slot:
             assert self._work is not None
             self._work.log.say(f"{len(lost)} frames were taken out of the output folder while it rendered")
             self._owner.jobs.apply(job_id, FramesLost(attempt, lost, files))
+
+
+def _has_frames(record: JobRecord | None, attempt: str) -> bool:
+    """Whether an attempt has frames that are not verified yet."""
+    return record is not None and any(chunk.positions for chunk in record.state.running if chunk.attempt == attempt)

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import structlog
 
-from app.jobs.events import AwaitSpace, Effect, Ended, NeedEngine, Queue, SpaceFound, StopAttempts
+from app.jobs.events import AwaitSpace, Effect, Ended, NeedEngine, PriorityChanged, Queue, SpaceFound, StopAttempts
 from app.jobs.folders import DataFolder
 from app.jobs.record import JobRecord
 from app.jobs.service import JobService
@@ -22,7 +22,7 @@ from app.render.catalog import EngineCatalog
 from app.render.confinement import Confinement
 from app.render.delivery import Delivery
 from app.render.logs import JobLog, LogWriter
-from app.render.queue import RenderQueue
+from app.render.queue import TAKEN_BACK, RenderQueue
 from app.render.slot import Slot
 from app.render.space import Space
 from app.settings import Settings
@@ -99,6 +99,17 @@ class Supervisor:
         while (work := self._at_work.get(job_id)) is not None:
             await work.quiet.wait()
 
+    def stop_all(self) -> None:
+        """End every attempt that is under way; their frames go back to their jobs without blame."""
+        for slot in self._slots:
+            if slot.attempt:
+                slot.stop_attempt(TAKEN_BACK)
+
+    def of_attempt(self, job_id: str, attempt: str) -> tuple[float, str]:
+        """How far an attempt that is under way is (frames), and what it does just now."""
+        work = self._at_work.get(job_id)
+        return (0.0, "") if work is None else work.of_attempt(attempt)
+
     def sessions(self) -> dict[str, int]:
         """How many engine processes are open, by engine."""
         counts = dict.fromkeys(self.catalog.engines, 0)
@@ -160,6 +171,8 @@ class Supervisor:
             if not self._closing:
                 pause = self.settings.retry_seconds * 2 ** (effect.backoff - 1) if effect.backoff else 0.0
                 self.queue.offer(record, pause)
+        elif isinstance(effect, PriorityChanged):
+            self.queue.reorder(record)
         elif isinstance(effect, NeedEngine):
             check_engine(record, self.jobs, self.catalog)  # it may have come between the choice and its commit
         elif isinstance(effect, StopAttempts):

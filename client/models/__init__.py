@@ -11,10 +11,12 @@ from .engines import (
     MostRecentVersion,
     UnusableEngine,
 )
+from .frames import FrameNotation, FrameSummary, FrameTimes, JobFrames, RunningFrames
 from .installs import EnginePruned, EngineRelease, EngineReleases, Install, InstallState
 from .jobs import (
     AddJob,
     ChildJob,
+    EditJob,
     Explanation,
     Job,
     JobDelta,
@@ -22,14 +24,27 @@ from .jobs import (
     JobStatus,
     SubjobUpdate,
 )
-from .nodes import DiskBenchmark, FullStatus, NodeStatus, Readiness, ServerStatus, Snapshot
+from .nodes import (
+    ChangeNode,
+    DiskBenchmark,
+    FullStatus,
+    NodeLoad,
+    NodeStatus,
+    PauseNode,
+    Readiness,
+    RenderWindow,
+    ServerStatus,
+    Snapshot,
+)
 from .problems import Problem
 
 __all__ = [
     "AccessKind",
     "AddJob",
+    "ChangeNode",
     "ChildJob",
     "DiskBenchmark",
+    "EditJob",
     "EngineArgs",
     "EngineAvailability",
     "EngineDetail",
@@ -40,11 +55,15 @@ __all__ = [
     "EngineReleases",
     "EngineVersionInfo",
     "Explanation",
+    "FrameNotation",
+    "FrameSummary",
+    "FrameTimes",
     "FullStatus",
     "Install",
     "InstallState",
     "Job",
     "JobDelta",
+    "JobFrames",
     "JobList",
     "JobStatus",
     "Login",
@@ -52,10 +71,14 @@ __all__ = [
     "MadeToken",
     "MostRecentVersion",
     "NewToken",
+    "NodeLoad",
     "NodeStatus",
+    "PauseNode",
     "Problem",
     "Readiness",
+    "RenderWindow",
     "Role",
+    "RunningFrames",
     "ServerStatus",
     "Snapshot",
     "SubjobUpdate",

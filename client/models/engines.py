@@ -62,6 +62,9 @@ class EngineAvailability(BaseModel):
     cpu_count: int
     versions: list[EngineVersionInfo]
     hostname: str
+    paused: bool = Field(default=False, description="Whether the node begins nothing new: paused, or out of schedule.")
+    tags: list[str] = Field(default_factory=list, description="Tags of the node.")
+    memory_total: int = Field(default=0, description="Memory of the node, in bytes.")
 
 
 class EngineArgs(BaseModel):

@@ -11,6 +11,8 @@ from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 from .installs import Install
 
 FrameNumber = Annotated[int, Field(ge=-999_999_999, le=999_999_999)]
+Tag = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[a-z0-9][a-z0-9._-]*$", examples=["gpu"])]
+"""What a node is good for, in a word that the studio chooses."""
 
 
 class JobStatus(StrEnum):
@@ -97,6 +99,27 @@ class AddJob(_JobFields):
     scheduled_start: datetime | None = Field(
         default=None, description="Not before this time (ISO 8601; UTC if no offset is given)."
     )
+    tags: list[Tag] | None = Field(
+        default=None, max_length=20, description="Tags that a node must have, all of them, to render it."
+    )
+    max_nodes: int | None = Field(
+        default=None, ge=1, le=10_000, description="At most so many nodes render it at a time."
+    )
+    memory_bytes: int | None = Field(
+        default=None, ge=1, le=1 << 50, description="Memory that it needs: a node with less does not render it."
+    )
+
+
+class EditJob(BaseModel):
+    """The body of ``PATCH /api/jobs/{job_id}``: what is to be changed; what is left out stays."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    name: str | None = Field(default=None, min_length=1, max_length=200, description="Display name; files keep theirs.")
+    priority: int | None = Field(
+        default=None, strict=True, ge=0, le=100, description="0 to 100; of its subjobs as well."
+    )
+    notes: str | None = Field(default=None, max_length=10_000, description="Free text.")
 
 
 class Job(BaseModel):
@@ -121,6 +144,11 @@ class Job(BaseModel):
     current: str = Field(default="", description="What is being done just now, such as 'frame 12, sample 3/16'.")
     seconds_per_frame: float | None = Field(default=None, description="Median of the finished frames, in seconds.")
     eta_seconds: float | None = Field(default=None, description="Expected time to the end, in seconds.")
+    eta_low_seconds: float | None = Field(
+        default=None, description="With eta_high_seconds: the end comes in between with a probability of nine in ten."
+    )
+    eta_high_seconds: float | None = None
+    nodes: list[str] = Field(default_factory=list, description="Names of the nodes that are at work on it now.")
     width: int | None = Field(default=None, description="Pixels.")
     height: int | None = Field(default=None, description="Pixels.")
     output_format: str | None = None
@@ -128,6 +156,9 @@ class Job(BaseModel):
     priority: int = 50
     notes: str = ""
     enable_split_jobs: bool = True
+    tags: list[str] = Field(default_factory=list, description="Tags that a node must have to render it.")
+    max_nodes: int | None = Field(default=None, description="At most so many nodes render it at a time.")
+    memory_bytes: int | None = Field(default=None, description="Memory that a node must have to render it.")
     parent: str | None = Field(default=None, description="Id of the parent, if this is a subjob.")
     children: list[str] = Field(default_factory=list, description="Ids of the subjobs.")
     date_created: datetime

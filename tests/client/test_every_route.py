@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import zipfile
 from contextlib import aclosing
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from app.api.errors import JOB_NOT_FOUND_TITLE
 from client import BadRequest, JobNotFound, NotFound, RenderServerProxy, RequestRefused, Unauthorized, Unavailable
 from client import errors as client_errors
-from client.models import AddJob, ChildJob, Job, JobStatus, SubjobUpdate
+from client.models import AddJob, ChildJob, Job, JobStatus, RenderWindow, SubjobUpdate
 from tests.support.running_service import Service
 
 NAMED_BY_THE_REFERENCE = [
@@ -204,6 +205,39 @@ async def test_retry_and_explain(node: RenderServerProxy, finished: Job, service
     for call in (node.retry_job, node.explain_job):
         with pytest.raises(JobNotFound):
             await call("nobody")
+
+
+async def test_editing_a_job(node: RenderServerProxy, finished: Job) -> None:
+    edited = await node.edit_job(finished.id, name="after", priority=3)
+    assert edited == finished.model_copy(update={"name": "after", "priority": 3})
+    assert (await node.edit_job(finished.id, notes="seen")).notes == "seen"
+    with pytest.raises(BadRequest, match="nothing is to be changed"):
+        await node.edit_job(finished.id)
+
+
+async def test_frames_of_a_job(node: RenderServerProxy, finished: Job) -> None:
+    page = await node.get_job_frames(finished.id, offset=1, limit=1)
+    assert (page.total, page.done, page.next_offset) == (3, "2", 2)
+    assert list(page.files) == [2]
+    for size, kind in (("small", "image/jpeg"), ("full", "image/png")):
+        told, content = await node.get_frame_preview(finished.id, 2, size)
+        assert (told, content[:1] in (b"\xff", b"\x89")) == (kind, True)
+    with pytest.raises(NotFound, match="frame 4"):
+        await node.get_frame_preview(finished.id, 4)
+    assert (await node.check_frames("1-9x3")).count == 3
+    with pytest.raises(BadRequest, match="no frame set"):
+        await node.check_frames("a-b")
+
+
+async def test_a_node_that_is_paused(node: RenderServerProxy) -> None:
+    paused = await node.pause_node("lunch", datetime.now(UTC) + timedelta(hours=1), now=True)
+    assert (paused.paused, paused.paused_reason) == (True, "lunch")
+    assert (await node.resume_node()).resting == ""
+    window = RenderWindow.model_validate({"days": ["mon"], "from": "00:00", "to": "12:00"})
+    changed = await node.change_node(tags=["gpu"], schedule=[window])
+    assert (changed.tags, changed.schedule) == (["gpu"], [window])
+    assert (await node.change_node(tags=[], schedule=[])).schedule == []
+    assert (await node.get_node_load()).memory_total > 0
 
 
 async def test_a_subjob_reports_to_its_parent(node: RenderServerProxy) -> None:

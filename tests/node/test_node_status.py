@@ -12,6 +12,7 @@ import pytest
 
 from app.jobs.folders import DataFolder
 from app.node import status
+from app.node.duty import Duty
 from app.node.platforms import cpu_brand, system_version
 from app.node.status import CpuMeter, NodeStatusReader
 from app.settings import load_settings
@@ -25,8 +26,9 @@ def reader(tmp_path: Path) -> NodeStatusReader:
     folders.prepare()
     settings = load_settings(data_dir=folders.root, name="render-01")
     counts = {"running": 2, "completed": 7}
+    duty = Duty(folders.root, 1 << 30)
     return NodeStatusReader(
-        settings, folders, lambda: counts, lambda: {"blender": 1}, node_id="abc", port=lambda: 12345
+        settings, folders, lambda: counts, lambda: {"blender": 1}, duty, node_id="abc", port=lambda: 12345
     )
 
 

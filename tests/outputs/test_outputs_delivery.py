@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from app.outputs.delivery import deliver, place
-from app.outputs.manifest import Entry, Manifest
+from app.outputs.manifest import Entry, Made, Manifest
 from app.outputs.unfinished import finish_moves
 from app.outputs.verification import VerificationError, verify
 from app.outputs.workers import Workers
@@ -36,12 +36,13 @@ async def test_quick_and_slow_ones_arrive_and_are_listed(
     data = [path.read_bytes() for path in made]
     checks: list[OutputCheck] = [PictureCheck(64, 36)] * 3 + [VideoCheck(frames=25)]
     wanted = [ExpectedOutput(path.name, check, 5) for path, check in zip(made, checks, strict=True)]
-    entries = await deliver(workers, tmp_path, wanted, manifest, output, "attempt1")
+    entries = await deliver(workers, tmp_path, wanted, manifest, output, Made("attempt1", 0.25, "node-1"))
     assert [entry.name for entry in entries] == [path.name for path in made]
     assert not any(path.exists() for path in made)
     assert [(output / entry.name).read_bytes() for entry in entries] == data
     assert set(Manifest(manifest.path).entries()) == set(entries)
     assert {(entry.attempt, entry.frame) for entry in entries} == {("attempt1", 5)}
+    assert {(entry.seconds, entry.node) for entry in entries} == {(0.25, "node-1")}
     assert manifest.reconcile(output) == manifest.entries()
 
 
@@ -53,7 +54,7 @@ async def test_of_several_all_are_taken_or_none(
     picture("a_3.png")
     wanted = [ExpectedOutput(f"a_{frame}.png", PictureCheck(), frame) for frame in (1, 2, 3)]
     with pytest.raises(VerificationError) as error:
-        await deliver(workers, tmp_path, wanted, manifest, output, "attempt1")
+        await deliver(workers, tmp_path, wanted, manifest, output, Made("attempt1", 0.25, "node-1"))
     assert error.value.cause is FailureCause.BAD_FRAME
     assert not output.exists()
     assert manifest.entries() == Manifest(manifest.path).entries() == ()
@@ -65,7 +66,7 @@ async def test_a_second_attempt_replaces_the_first(
 ) -> None:
     for attempt, width in (("attempt1", 64), ("attempt2", 32)):
         picture("a.png", width)
-        await deliver(workers, tmp_path, [ExpectedOutput("a.png", PictureCheck())], manifest, output, attempt)
+        await deliver(workers, tmp_path, [ExpectedOutput("a.png", PictureCheck())], manifest, output, Made(attempt))
     (entry,) = Manifest(manifest.path).reconcile(output)
     assert (entry.attempt, entry.width) == ("attempt2", 32)
 
@@ -78,7 +79,7 @@ def test_a_file_changed_after_verification_is_not_taken(
     verified = [verify(tmp_path, ExpectedOutput("a.png", PictureCheck()))]
     change(path)
     with pytest.raises(VerificationError):
-        place(tmp_path, verified, manifest, output, "attempt1")
+        place(tmp_path, verified, manifest, output, Made("attempt1", 0.25, "node-1"))
     assert not manifest.entries()
 
 
@@ -88,7 +89,13 @@ def test_a_folder_that_cannot_be_written_is_a_fault_of_the_disk(
     picture("a.png")
     output.write_bytes(b"a file is in the way")
     with pytest.raises(VerificationError) as error:
-        place(tmp_path, [verify(tmp_path, ExpectedOutput("a.png", PictureCheck()))], manifest, output, "attempt1")
+        place(
+            tmp_path,
+            [verify(tmp_path, ExpectedOutput("a.png", PictureCheck()))],
+            manifest,
+            output,
+            Made("attempt1", 0.25, "node-1"),
+        )
     assert error.value.cause is FailureCause.DISK
 
 
@@ -105,7 +112,14 @@ async def test_a_file_that_kills_whoever_looks_at_it_is_bad(
 
     workers = Deadly()
     with pytest.raises(VerificationError) as error:
-        await deliver(workers, tmp_path, [ExpectedOutput("a.exr", PictureCheck())], manifest, output, "attempt1")
+        await deliver(
+            workers,
+            tmp_path,
+            [ExpectedOutput("a.exr", PictureCheck())],
+            manifest,
+            output,
+            Made("attempt1", 0.25, "node-1"),
+        )
     assert error.value.cause is FailureCause.BAD_FRAME
     await workers.close()
 
@@ -119,7 +133,7 @@ def test_what_a_crash_kept_from_its_place_is_moved_there_at_the_next_start(
     for frame in (1, 2, 3):
         picture(f"a_{frame}.png").rename(attempt / f"a_{frame}.png")
         verified.append(verify(attempt, ExpectedOutput(f"a_{frame}.png", PictureCheck(), frame)))
-    entries = [Entry.of(one, "attempt1") for one in verified]
+    entries = [Entry.of(one, Made("attempt1")) for one in verified]
 
     class Crash(BaseException):
         """kill -9, as far as the code in its way can tell."""
@@ -135,6 +149,6 @@ def test_what_a_crash_kept_from_its_place_is_moved_there_at_the_next_start(
     assert [entry.name for entry in again.reconcile(output)] == ["a_1.png", "a_2.png"]
     assert not again.whole
     picture("a_3.png").rename(attempt / "a_3.png")
-    place(attempt, [verify(attempt, ExpectedOutput("a_3.png", PictureCheck(), 3))], again, output, "attempt2")
+    place(attempt, [verify(attempt, ExpectedOutput("a_3.png", PictureCheck(), 3))], again, output, Made("attempt2"))
     assert again.whole
     assert Manifest(manifest.path).whole

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gc
+import json
 from dataclasses import replace
 from pathlib import Path
 from threading import Thread
@@ -32,6 +33,18 @@ def test_what_was_added_is_there_after_reading_again(path: Path) -> None:
     assert again.entries() == manifest.entries()
     assert len(again) == 3
     assert again.total_bytes == 9
+
+
+def test_lines_of_earlier_releases_say_nothing_of_time_and_node(path: Path) -> None:
+    measured = replace(entry("a.png"), seconds=1.5, node="node-1")
+    Manifest(path).add(measured)
+    assert Manifest(path).find("a.png") == measured
+    line = json.loads(path.read_text())
+    del line["seconds"], line["node"]
+    path.write_text(json.dumps(line) + "\n")
+    assert Manifest(path).find("a.png") == entry("a.png")
+    path.write_text(json.dumps({**line, "seconds": "long"}) + "\n")
+    assert Manifest(path).entries() == ()
 
 
 def test_the_last_entry_of_a_name_counts(path: Path) -> None:

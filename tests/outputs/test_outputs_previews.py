@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from app.outputs.manifest import Entry, Manifest
+from app.outputs.manifest import Entry, Made, Manifest
 from app.outputs.moving import MAX_STILLS, make_smaller_video, make_video, thinned
 from app.outputs.previews import Preview, Previews, PreviewSource
 from app.outputs.stills import PreviewError, make_still, make_stills, shown_channels
@@ -281,7 +281,7 @@ def add(manifest: Manifest, path: Path, frame: int | None = None) -> None:
         check = PictureCheck()
     elif path.suffix == ".mp4":
         check = VideoCheck()
-    manifest.add(Entry.of(verify(path.parent, ExpectedOutput(path.name, check, frame)), "attempt1"))
+    manifest.add(Entry.of(verify(path.parent, ExpectedOutput(path.name, check, frame)), Made("attempt1")))
 
 
 def source_of(manifest: Manifest, **facts: object) -> PreviewSource:

@@ -41,9 +41,10 @@ max_response_time = 60.0
 [checks.not_a_server_error]
 expected-statuses = ["2xx", "3xx", "4xx", 503, 507]
 
-# An unknown job is 400 in this API; what a job, a login, a name or a version needs beyond its schema is 400 as well.
+# An unknown job is 400 in this API; what a job, a frame set, an upload, the node, a login, a name or a version needs
+# beyond its schema is 400 as well.
 [[operations]]
-include-path-regex = "/api/(jobs|add_job|login|logout|tokens|engines/(d|most))"
+include-path-regex = "/api/(jobs|frames|uploads|node|add_job|login|logout|tokens|engines/(d|most))"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "3xx", 400, 401, 403, 404, 409, 503]
 {more}
 """
@@ -62,6 +63,7 @@ _ONE_JOB = """
 [parameters]
 "path.job_id" = "{job}"
 "path.engine_name" = "testpattern"
+"path.frame" = 2
 engine = "blender"
 
 [[operations]]
@@ -87,9 +89,10 @@ def service(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Service]:
         yield service
 
 
-def request(service: Service, path: str, body: object) -> httpx.Response:
+def request(service: Service, path: str, body: object, method: str = "POST") -> httpx.Response:
     """A request of the administrator."""
-    answer = httpx.post(
+    answer = httpx.request(
+        method,
         f"http://127.0.0.1:{service.port}{path}",
         headers={"Authorization": f"Bearer {service.token}"},
         json=body,
@@ -129,6 +132,9 @@ def test_every_answer_is_one_that_is_documented(service: Service, tmp_path: Path
 
 @pytest.mark.slow
 def test_every_answer_about_a_real_job_is_one_that_is_documented(service: Service, tmp_path: Path) -> None:
+    # The administrator before may have left the node paused, or with hours in which it renders.
+    request(service, "/api/node/resume", None)
+    request(service, "/api/node", {"schedule": []}, "PATCH")
     body = {"renderer": "testpattern", "frames": "1-3", "args": {"width": 32, "height": 32}}
     job = request(service, "/api/add_job", body).json()[0]["id"]
     httpx.get(

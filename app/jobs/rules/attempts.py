@@ -42,7 +42,7 @@ def attempt_started(record: JobRecord, event: JobEvent) -> Outcome:
     return record.with_state(
         status=S.RUNNING,
         reason="rendering",
-        running=(*state.running, RunningChunk(event.attempt, event.positions)),
+        running=(*state.running, RunningChunk(event.attempt, event.positions, event.at)),
         attempts=state.attempts + 1,
         started=state.started if state.started is not None else event.at,
     ), ()
@@ -71,6 +71,7 @@ def frames_verified(record: JobRecord, event: JobEvent) -> Outcome:
         file_count=event.files,
         fruitless=0,
         seconds_per_frame=event.seconds_per_frame or record.state.seconds_per_frame,
+        pace=event.pace or record.state.pace,
     ), ()
 
 

@@ -1,4 +1,5 @@
-"""What people ask of a job (cancel it, render again what is missing), and what its subjobs and its engine tell it."""
+"""What people ask of a job (cancel it, change it, render again what is missing), and what its subjobs and its engine
+tell it."""
 
 from __future__ import annotations
 
@@ -6,8 +7,10 @@ from app.jobs.events import (
     CancelAsked,
     CancelChildren,
     ChildEnded,
+    JobEdited,
     JobEvent,
     NeedEngine,
+    PriorityChanged,
     Queue,
     RetryAsked,
     WarningNoted,
@@ -33,6 +36,17 @@ def cancel_asked(record: JobRecord, event: JobEvent) -> Outcome:
     open_children = tuple(child for child in record.spec.children if child not in record.state.children_ended)
     effects = (CancelChildren(open_children, event.reason),) if open_children else ()
     return end_soon(record, S.CANCELLED, event.reason, event.at, effects)
+
+
+def job_edited(record: JobRecord, event: JobEvent) -> Outcome:
+    """A person wants something of it to be another thing. Its files keep the name that they have."""
+    assert isinstance(event, JobEdited)
+    wanted = {"name": event.name, "priority": event.priority, "notes": event.notes}
+    changes = {name: new for name, new in wanted.items() if new is not None and new != getattr(record.spec, name)}
+    if not changes:
+        return record, ()
+    edited = record.with_spec(**changes)
+    return edited, ((PriorityChanged(edited.spec.priority),) if "priority" in changes else ())
 
 
 def retry_alive(record: JobRecord, event: JobEvent) -> Outcome:

@@ -3,6 +3,8 @@
 Every one of them has:
 
 - ``cpu_brand() -> str``: the processor as its maker calls it, or ``""``; quick, starts no process.
+- ``gpu_names() -> tuple[str, ...]``: graphics processors as their makers call them, as far as the system
+  says it without starting anything; empty: nothing is known.
 - ``system_version() -> str``: the operating system and its version, for people.
 - ``try_lock(descriptor) -> bool``: lock an open file for this process alone; False if another one has it. The system
   lets go of the lock when the process ends, however it ends.
@@ -13,15 +15,15 @@ import platform
 import sys
 
 if sys.platform == "win32":
-    from app.node.platforms.windows import cpu_brand, runs_as_root, system_version, try_lock
+    from app.node.platforms.windows import cpu_brand, gpu_names, runs_as_root, system_version, try_lock
 elif sys.platform == "darwin":
-    from app.node.platforms.macos import cpu_brand, system_version
+    from app.node.platforms.macos import cpu_brand, gpu_names, system_version
     from app.node.platforms.posix import runs_as_root, try_lock
 else:
-    from app.node.platforms.linux import cpu_brand, system_version
+    from app.node.platforms.linux import cpu_brand, gpu_names, system_version
     from app.node.platforms.posix import runs_as_root, try_lock
 
-__all__ = ["cpu_brand", "cpu_name", "runs_as_root", "system_os", "system_version", "try_lock"]
+__all__ = ["cpu_brand", "cpu_name", "gpu_names", "runs_as_root", "system_os", "system_version", "try_lock"]
 
 
 def system_os() -> str:

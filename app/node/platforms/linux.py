@@ -21,6 +21,18 @@ def cpu_brand() -> str:
     return next((facts[name] for name in _NAMES if facts.get(name)), platform.processor())
 
 
+def gpu_names() -> tuple[str, ...]:
+    """See :mod:`app.node.platforms`. Of NVIDIA's driver alone, which renderers care for; others say no names there."""
+    names: list[str] = []
+    for file in sorted(Path("/proc/driver/nvidia/gpus").glob("*/information")):
+        try:
+            lines = file.read_text("utf-8", "replace").splitlines()
+        except OSError:
+            continue
+        names += [line.partition(":")[2].strip() for line in lines if line.startswith("Model:")]
+    return tuple(names)
+
+
 def system_version() -> str:
     """See :mod:`app.node.platforms`."""
     try:

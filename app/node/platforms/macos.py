@@ -20,6 +20,12 @@ def cpu_brand() -> str:
     return brand.value.decode("utf-8", "replace")
 
 
+def gpu_names() -> tuple[str, ...]:
+    """See :mod:`app.node.platforms`. On Apple's own processors the graphics are a part of them."""
+    brand = cpu_brand()
+    return (brand,) if brand.startswith("Apple") else ()
+
+
 def system_version() -> str:
     """See :mod:`app.node.platforms`."""
     return f"macOS {platform.mac_ver()[0]}"

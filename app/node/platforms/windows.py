@@ -21,6 +21,18 @@ if sys.platform == "win32":
         except OSError:
             return platform.processor()
 
+    def gpu_names() -> tuple[str, ...]:
+        """See :mod:`app.node.platforms`."""
+        names: list[str] = []
+        adapters = r"SYSTEM\CurrentControlSet\Control\Class\{4d36e968-e325-11ce-bfc1-08002be10318}"  # the display class
+        for number in range(16):
+            try:
+                with winreg.OpenKey(winreg.HKEY_LOCAL_MACHINE, f"{adapters}\\{number:04}") as key:
+                    names.append(str(winreg.QueryValueEx(key, "DriverDesc")[0]).strip())
+            except OSError:
+                continue
+        return tuple(names)
+
     def runs_as_root() -> bool:
         """See :mod:`app.node.platforms`."""
         return bool(ctypes.windll.shell32.IsUserAnAdmin())
