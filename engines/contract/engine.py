@@ -115,6 +115,22 @@ class Engine(ABC):
     def expected(self, session: SessionRequest, chunk: Chunk) -> Sequence[ExpectedOutput]:
         """The files that the chunk must leave. May be empty only for engines that make no files."""
 
+    # what is rendered in parts
+
+    def bad_parts(self, session: SessionRequest, parts: Path) -> Sequence[int]:
+        """When all parts of a job are in the folder ``parts``: the first frames of those that do not go with the others
+        and must be rendered again. Reads files; called in a thread."""
+        return ()
+
+    def assembly(self, session: SessionRequest, chunk: Chunk, parts: Path) -> Command:
+        """The process that puts the parts together, from the folder ``parts`` into that of the chunk, which has all
+        frames. It takes no chunks on stdin."""
+        raise TypeError(f"{self.name} renders nothing in parts")
+
+    def assembled(self, session: SessionRequest, chunk: Chunk) -> Sequence[ExpectedOutput]:
+        """The files that :meth:`assembly` must leave."""
+        raise TypeError(f"{self.name} renders nothing in parts")
+
     @abstractmethod
     def parse(self, line: str) -> Sequence[EngineEvent]:
         """What one line of the event stream says. Never raises: a line it does not know is ``()``."""

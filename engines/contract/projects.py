@@ -63,6 +63,7 @@ class PlanRequest:
     frames: FrameSet | None  # None: the project's own
     options: EngineOptions
     output_format: str | None
+    sharers: int = 1  # how many processes could render it at the same time, on this machine and on others
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,12 +72,16 @@ class Plan:
 
     It does not depend on the version that renders: that one may have to be fetched first, and the plan stays. What a
     version calls differently is the matter of :meth:`Engine.command`.
+
+    A job in ``parts`` is rendered part by part, one chunk each, on as many machines as help; what comes of them is
+    put together by :meth:`Engine.assembly`. The same request must always give the same parts: every machine plans.
     """
 
     frames: FrameSet
     options: EngineOptions  # defaults filled in
     output_format: str | None
-    divisible: bool = True  # False: all frames come from one process in one go (a video encode)
+    divisible: bool = True  # False: all frames, or all of a part, come from one process in one go (a video encode)
+    parts: tuple[int, ...] = ()  # how many frames each part has, in their order; empty: it is rendered as it is
     width: int | None = None
     height: int | None = None
     fps: float | None = None

@@ -49,6 +49,7 @@ class Command:
     environment: Mapping[str, str] = field(default_factory=dict)
     events: str = "pipe"
     takes_chunks: bool = True
+    files: Mapping[str, str] = field(default_factory=dict)  # text by plain name: put into the session's folder before
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,6 +59,7 @@ class Chunk:
     attempt: str
     frames: tuple[int, ...]
     folder: Path  # where its files must appear; exists and is empty
+    failures: int = 0  # how many attempts at these frames have failed before
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +72,8 @@ class PictureCheck:
 
 @dataclass(frozen=True, slots=True)
 class VideoCheck:
-    """A video file: must decode from begin to end. None: not checked."""
+    """A video file: must decode from begin to end, or be read to its end if ``decode`` is False (what is in it was
+    decoded before). None: not checked."""
 
     width: int | None = None
     height: int | None = None
@@ -79,6 +82,7 @@ class VideoCheck:
     duration: float | None = None  # seconds
     duration_tolerance: float = 0.1  # seconds
     audio: bool | None = None
+    decode: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +100,8 @@ class ExpectedOutput:
     """A file that an attempt must leave in its chunk's folder.
 
     ``frame`` is set where the file is the picture of one frame: it can then be taken as soon as the engine says that
-    it is written. Files without a frame are taken when the chunk ends.
+    it is written. Files without a frame are taken when the chunk ends. The file that stands for a part of a job (see
+    :attr:`engines.contract.Plan.parts`) has the first frame of that part.
     """
 
     name: str  # plain name, the same in the chunk's folder and in output/

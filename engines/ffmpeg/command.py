@@ -6,7 +6,7 @@ the one that inspection found: with it forced, a playlist that took the project'
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -25,28 +25,38 @@ def make_command(session: SessionRequest, chunk: Chunk) -> Command:
     Raises:
         ValueError: the session has no project.
     """
-    details, options = Details.read(session.details), _options(session)
+    details, options = Details.read(session.details), options_of(session)
     source, output = details.source, details.output
     if session.project is None:
         raise ValueError("an FFmpeg session needs a project")
     frames = FrameSet.of(sorted(chunk.frames))
-    argv = [str(session.version.path), "-hide_banner", "-nostdin", "-n", "-xerror"]
-    # "level" puts [error] before errors, by which explain_exit finds them in the log.
-    argv += ["-loglevel", "level+info", "-nostats", "-stats_period", "0.25", "-progress", "pipe:1"]
-    if session.threads is not None:
-        argv += ["-filter_threads", str(session.threads)]
-    argv += _input(session.project, source, output, frames, session.threads)
+    argv = beginning(session)
+    argv += input_arguments(session.project, source, output, frames, session.threads)
     argv += ["-map", f"0:{source.video_index}"]
     for index in output.audio:
         argv += ["-map", f"0:{index}"]
     argv += ["-vf", video_chain(source, output, options, frames)]
-    argv += ["-fps_mode:v", "passthrough", "-enc_time_base:v", _encoder_time_base(source, output)]
-    argv += _encoding(source, output, options, session.threads)
-    argv += _sound(output, options)
+    argv += ["-fps_mode:v", "passthrough", "-enc_time_base:v", encoder_time_base(source, output)]
+    argv += encoding_arguments(source, output, options, session.threads)
+    argv += sound_arguments(output, options)
     argv += ["-sn", "-dn", *(("-map_chapters", "-1") if output.cut else ())]
     argv += session.raw_arguments
     argv += _target(output, chunk.folder, session.name)
-    return Command(tuple(argv), environment={"AV_LOG_FORCE_NOCOLOR": "1"}, events="stdout", takes_chunks=False)
+    return to_run(argv)
+
+
+def beginning(session: SessionRequest) -> list[str]:
+    """How every command of ours begins."""
+    argv = [str(session.version.path), "-hide_banner", "-nostdin", "-n", "-xerror"]
+    # "level" puts [error] before errors, by which explain_exit finds them in the log.
+    argv += ["-loglevel", "level+info", "-nostats", "-stats_period", "0.25", "-progress", "pipe:1"]
+    return argv if session.threads is None else [*argv, "-filter_threads", str(session.threads)]
+
+
+def to_run(argv: Sequence[str], files: Mapping[str, str] | None = None) -> Command:
+    """The process for an argv of ours."""
+    environment = {"AV_LOG_FORCE_NOCOLOR": "1"}
+    return Command(tuple(argv), environment, events="stdout", takes_chunks=False, files=files or {})
 
 
 def expected_outputs(session: SessionRequest, chunk: Chunk) -> Sequence[ExpectedOutput]:
@@ -58,6 +68,16 @@ def expected_outputs(session: SessionRequest, chunk: Chunk) -> Sequence[Expected
             ExpectedOutput(f"{session.name}_{frame:04d}.{output.format}", check, frame)
             for frame in sorted(chunk.frames)
         ]
+    return [expected_video(session)]
+
+
+def expected_video(session: SessionRequest, *, decode: bool = True) -> ExpectedOutput:
+    """The finished video.
+
+    Args:
+        decode: whether all of it is to be decoded.
+    """
+    output = Details.read(session.details).output
     video = VideoCheck(
         width=output.width,
         height=output.height,
@@ -66,21 +86,24 @@ def expected_outputs(session: SessionRequest, chunk: Chunk) -> Sequence[Expected
         duration=round(output.duration, 6),
         duration_tolerance=round(output.duration_tolerance, 6),
         audio=bool(output.audio),
+        decode=decode,
     )
-    return [ExpectedOutput(f"{session.name}.{output.format}", video)]
+    return ExpectedOutput(f"{session.name}.{output.format}", video)
 
 
-def _options(session: SessionRequest) -> FFmpegOptions:
+def options_of(session: SessionRequest) -> FFmpegOptions:
+    """The session's options, which are FFmpeg's."""
     if not isinstance(session.options, FFmpegOptions):
         raise TypeError(f"options of FFmpeg are FFmpegOptions, not {type(session.options).__name__}")
     return session.options
 
 
-def _input(project: Path, source: Source, output: Output, frames: FrameSet, threads: int | None) -> list[str]:
+def input_arguments(project: Path, source: Source, output: Output, frames: FrameSet, threads: int | None) -> list[str]:
+    """The arguments that open the source."""
     folder = (project if project.is_dir() else project.parent).absolute()
     argv = ["-protocol_whitelist", "file,pipe", "-f", source.container]
     if source.kind == "image_sequence":
-        argv += ["-framerate", _ratio(output.fps)]
+        argv += ["-framerate", ratio(output.fps)]
         argv += _numbering(source, frames)
     if threads is not None:
         argv += ["-threads", str(threads)]
@@ -98,16 +121,17 @@ def _numbering(source: Source, frames: FrameSet) -> list[str]:
     return ["-pattern_type", "sequence", "-start_number", str(frames.lowest)]
 
 
-def _encoder_time_base(source: Source, output: Output) -> str:
+def encoder_time_base(source: Source, output: Output) -> str:
     """The unit in which the encoder counts time: a frame where the rate is constant, so that no rounding gathers."""
     if output.kind == "pictures":
         return "1:1"  # the time of a picture is its number, see video_chain
     if output.constant_rate:
-        return _ratio(1 / output.fps, ":")
+        return ratio(1 / output.fps, ":")
     return f"{source.time_base_numerator}:{source.time_base_denominator}"
 
 
-def _encoding(source: Source, output: Output, options: FFmpegOptions, threads: int | None) -> list[str]:
+def encoding_arguments(source: Source, output: Output, options: FFmpegOptions, threads: int | None) -> list[str]:
+    """The arguments of the picture's encoder."""
     if output.kind == "gif":
         return ["-c:v", "gif"]
     if output.codec is None:
@@ -119,7 +143,8 @@ def _encoding(source: Source, output: Output, options: FFmpegOptions, threads: i
     return argv
 
 
-def _sound(output: Output, options: FFmpegOptions) -> list[str]:
+def sound_arguments(output: Output, options: FFmpegOptions) -> list[str]:
+    """The arguments of the sound's encoder, filters included."""
     if not output.audio or options.audio is None:
         return ["-an"]
     argv = list(AUDIO[output.format][options.audio])
@@ -138,5 +163,6 @@ def _target(output: Output, folder: Path, name: str) -> list[str]:
     return [*argv, "-f", VIDEO_CONTAINERS[output.format], f"file:{folder.absolute() / name}.{output.format}"]
 
 
-def _ratio(value: Fraction, separator: str = "/") -> str:
+def ratio(value: Fraction, separator: str = "/") -> str:
+    """A fraction as FFmpeg reads it."""
     return f"{value.numerator}{separator}{value.denominator}"

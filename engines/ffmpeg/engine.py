@@ -33,6 +33,7 @@ from engines.ffmpeg.codecs import OUTPUT_FORMATS, schema_of
 from engines.ffmpeg.command import expected_outputs, make_command
 from engines.ffmpeg.inspection import inspect_project
 from engines.ffmpeg.options import FFmpegOptions
+from engines.ffmpeg.parts import expected_of_join, expected_of_part, in_parts, join_command, misfits, part_command
 from engines.ffmpeg.planning import make_plan
 from engines.ffmpeg.reports import explain, parse_progress
 from engines.ffmpeg.sequence import PICTURES, VIDEOS
@@ -72,10 +73,19 @@ class FFmpegEngine(Engine):
         return choose(wish, installed, fetchable)
 
     def command(self, session: SessionRequest, chunk: Chunk) -> Command:
-        return make_command(session, chunk)
+        return part_command(session, chunk) if in_parts(session) else make_command(session, chunk)
 
     def expected(self, session: SessionRequest, chunk: Chunk) -> Sequence[ExpectedOutput]:
-        return expected_outputs(session, chunk)
+        return expected_of_part(session, chunk) if in_parts(session) else expected_outputs(session, chunk)
+
+    def bad_parts(self, session: SessionRequest, parts: Path) -> Sequence[int]:
+        return misfits(session, parts)
+
+    def assembly(self, session: SessionRequest, chunk: Chunk, parts: Path) -> Command:
+        return join_command(session, chunk, parts)
+
+    def assembled(self, session: SessionRequest, chunk: Chunk) -> Sequence[ExpectedOutput]:
+        return expected_of_join(session)
 
     def parse(self, line: str) -> Sequence[EngineEvent]:
         return parse_progress(line)

@@ -21,6 +21,26 @@ _OPUS_LAYOUTS = "aformat=channel_layouts=7.1|5.1|5.0|quad|stereo|mono"  # libopu
 
 def video_chain(source: Source, output: Output, options: FFmpegOptions, frames: FrameSet) -> str:
     """The picture's way: whole pictures first, then only the wanted ones, then their look, rate and size."""
+    return ",".join((*_wanted(source, output, options, frames), *_look(source, output, options))) or "null"
+
+
+def part_chain(source: Source, output: Output, options: FFmpegOptions, skipped: int, count: int) -> str:
+    """The picture's way in a part of a video.
+
+    Args:
+        skipped: frames that come out of the decoder before those that are wanted.
+        count: how many are wanted.
+    """
+    chain = [f"trim=start_frame={skipped}:end_frame={skipped + count}", "setpts=PTS-STARTPTS"]
+    return ",".join((*chain, *_look(source, output, options)))
+
+
+def boundary_chain(skipped: int, count: int) -> str:
+    """The first picture of a part and the one behind its last, as they come out of the decoder."""
+    return f"select='eq(n,{skipped})+eq(n,{skipped + count})',trim=end_frame=2"
+
+
+def _wanted(source: Source, output: Output, options: FFmpegOptions, frames: FrameSet) -> list[str]:
     chain = []
     if options.deinterlace:
         chain.append("bwdif=mode=send_frame:parity=auto:deint=all")
@@ -37,6 +57,11 @@ def video_chain(source: Source, output: Output, options: FFmpegOptions, frames: 
         chain.append("setpts=PTS-STARTPTS")
     elif not output.audio:
         chain.append("setpts=PTS-STARTPTS")
+    return chain
+
+
+def _look(source: Source, output: Output, options: FFmpegOptions) -> list[str]:
+    chain = []
     if output.converts_rate:
         chain.append(f"fps={output.fps_numerator}/{output.fps_denominator}")
     if options.crop is not None:
@@ -55,7 +80,7 @@ def video_chain(source: Source, output: Output, options: FFmpegOptions, frames: 
             f"split[seen][shown];[seen]palettegen=max_colors={colours}:stats_mode=diff[palette];"
             f"[shown][palette]paletteuse=dither={dither}:diff_mode=rectangle"
         )
-    return ",".join(chain) or "null"
+    return chain
 
 
 def audio_chain(output: Output, options: FFmpegOptions) -> str:

@@ -161,6 +161,16 @@ class FFmpegOptions(EngineOptions):
         None, title="Dithering", description="How an animated GIF mixes its colours.", json_schema_extra=group("GIF")
     )
 
+    split: bool | None = Field(
+        None,
+        title="Encode in parts",
+        description=(
+            "Cut the video exactly into parts that several machines encode at the same time, and join them. "
+            "Left out: done for long videos when there are machines to help."
+        ),
+        json_schema_extra=group("Farm"),
+    )
+
     @field_validator("preset")
     @classmethod
     def _known_preset(cls, name: str | None) -> str | None:

@@ -36,6 +36,8 @@ class Output(BaseModel):
     duration: float = 0.0  # seconds
     duration_tolerance: float = 0.1
     audio: tuple[int, ...] = ()  # stream indexes of the sound tracks that go in
+    first: int = 1  # frame of the source that the result begins with
+    parts: tuple[int, ...] = ()  # how many frames each part has; empty: it is made in one go
 
     @property
     def fps(self) -> Fraction:

@@ -14,6 +14,7 @@ from engines.ffmpeg.choices import Choice, choose
 from engines.ffmpeg.codecs import CODECS, PICTURES
 from engines.ffmpeg.output import Details, Output
 from engines.ffmpeg.source import DEFAULT_SEQUENCE_FPS, Source
+from engines.ffmpeg.splitting import parts_of
 from engines.ffmpeg.timing import exact_rate
 from engines.frames import MAX_FRAMES, FrameSet
 
@@ -43,11 +44,17 @@ def make_plan(request: PlanRequest) -> Plan:
     frames = _frames(request.frames, source, choice)
     size = _size(choice, source, warnings)
     output = _output(choice, source, frames, size, warnings)
+    parts, reason = parts_of(choice, source, output, request.sharers)
+    if reason:
+        warnings.append(reason)
+    output = output.model_copy(update={"parts": parts})
     return Plan(
         frames=frames,
-        options=choice.options,
+        # Written down, so that every machine of the farm comes to the same parts.
+        options=choice.options.model_copy(update={"split": bool(parts)}),
         output_format=choice.output_format,
         divisible=False,
+        parts=parts,
         width=output.width,
         height=output.height,
         fps=float(output.fps) if output.kind != "pictures" else None,
@@ -185,6 +192,7 @@ def _output(choice: Choice, source: Source, frames: FrameSet, size: _Size, warni
         cut=cut,
         begin=begin,
         end=end,
+        first=frames.lowest,
         frames=count,
         frames_tolerance=tolerance,
         duration=duration,

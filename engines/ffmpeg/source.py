@@ -52,6 +52,7 @@ class Source(BaseModel):
     constant_rate: bool = True
     time_base_numerator: int = 1
     time_base_denominator: int = 90_000
+    start: float = 0.0  # seconds, in the file's own time, of what is called its begin below
     begin: float = 0.0  # seconds from the begin of the file to the first frame
     end: float = 0.0  # seconds from the begin of the file to the end of the last frame
     times: tuple[float, ...] = ()  # variable rate: when every `times_step`-th frame begins, seconds, and the end

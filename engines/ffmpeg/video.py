@@ -145,6 +145,7 @@ def _read(path: Path, container: InputContainer) -> tuple[Source, list[str]]:
         constant_rate=constant,
         time_base_numerator=time_base.numerator,
         time_base_denominator=time_base.denominator,
+        start=start,
         begin=begins[0],
         end=end,
         times=times,
