@@ -6,12 +6,14 @@ overwritten by it, and of ``-y`` and ``-Y`` the last one wins. All settings ther
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 from engines.blender.interpreters import interpreter_of
 from engines.blender.options import EXTENSIONS, BlenderOptions
+from engines.blender.stills import still_in
 from engines.blender.versions import engine_id
-from engines.contract import Command, EngineVersion, Refusal, SessionRequest
+from engines.contract import Chunk, Command, EngineVersion, Refusal, SessionRequest
 
 RUNNER = Path(__file__).parent / "runner" / "runner.py"
 FACTS = Path(__file__).parent / "runner" / "facts.py"
@@ -40,6 +42,17 @@ def session_command(session: SessionRequest) -> Command:
         # Whatever add-ons keep goes there, even where the command line is run by hand.
         environment["BLENDER_USER_SCRIPTS"] = str(_scripts(session))
     return Command((*_start(session), *_runner_arguments(session)), environment)
+
+
+def assembly_command(session: SessionRequest, chunk: Chunk, parts: Path) -> Command:
+    """The process that makes one still image of its parts, from the folder ``parts`` into that of the chunk.
+
+    Raises:
+        Refusal: as :func:`session_command`.
+    """
+    command = session_command(session)
+    argv = (*command.argv, "--assemble", str(parts), "--parts", str(len(session.frames)), "--into", str(chunk.folder))
+    return replace(command, argv=argv, takes_chunks=False)
 
 
 def script_command(path: Path, flavour: str, script: Path, python: Path | None = None) -> tuple[str, ...]:
@@ -108,6 +121,8 @@ def _runner_arguments(session: SessionRequest) -> list[str]:
         arguments += ["--persistent-data", _switch(options.persistent_data)]
     if session.threads is not None:
         arguments += ["--threads", str(session.threads)]
+    if (still := still_in(session.details)) is not None:
+        arguments += ["--still", str(still)]
     if session.autoexec:
         arguments += ["--autoexec", "on"]
     if session.addons:

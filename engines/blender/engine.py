@@ -9,7 +9,7 @@ from typing import ClassVar
 
 from pydantic import JsonValue
 
-from engines.blender import candidates, commands, exits, inspection, planning, versions, wire
+from engines.blender import candidates, commands, exits, inspection, planning, stills, versions, wire
 from engines.blender.options import EXTENSIONS, BlenderOptions, schema_of
 from engines.contract import (
     Chunk,
@@ -82,7 +82,19 @@ class BlenderEngine(Engine):
     def expected(self, session: SessionRequest, chunk: Chunk) -> Sequence[ExpectedOutput]:
         extension = EXTENSIONS[session.output_format or "PNG"]
         check = PictureCheck(session.width, session.height)
+        if stills.still_in(session.details) is not None:
+            return [ExpectedOutput(stills.part_name(session.name, part), check, part) for part in chunk.frames]
         return [ExpectedOutput(frame_name(session.name, frame, extension), check, frame) for frame in chunk.frames]
+
+    def assembly(self, session: SessionRequest, chunk: Chunk, parts: Path) -> Command:
+        return commands.assembly_command(session, chunk, parts)
+
+    def assembled(self, session: SessionRequest, chunk: Chunk) -> Sequence[ExpectedOutput]:
+        extension, still = EXTENSIONS[session.output_format or "PNG"], stills.still_in(session.details)
+        if still is None:
+            raise TypeError("only a still image is rendered in parts")
+        name = frame_name(session.name, still, extension)
+        return [ExpectedOutput(name, PictureCheck(session.width, session.height), still)]
 
     def parse(self, line: str) -> Sequence[EngineEvent]:
         return wire.events_of(line)

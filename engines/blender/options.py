@@ -123,6 +123,16 @@ class BlenderOptions(EngineOptions):
         json_schema_extra=group("Performance"),
     )
 
+    split: bool | None = Field(
+        None,
+        title="Share a still image",
+        description=(
+            "Render a single frame in parts that several machines share: each takes some of the samples. Cycles only. "
+            "Left out: done when there are machines to help."
+        ),
+        json_schema_extra=group("Farm"),
+    )
+
     @field_validator("render_engine", "device", mode="before")
     @classmethod
     def _upper(cls, value: object) -> object:

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from pydantic import JsonValue
 
+from engines.blender import stills
 from engines.blender.inspection import facts_in, scaled
 from engines.blender.options import EXTENSIONS, BlenderOptions, format_named
 from engines.blender.scenes import MOVIES, SceneFacts
@@ -47,10 +48,22 @@ def plan_job(request: PlanRequest) -> Plan:
     # Of a cut-out only Blender knows the size to the pixel.
     width, height = (None, None) if scene.cropped else (scene.width, scene.height)
     details: dict[str, JsonValue] = {"scene": scene.name, "engine": options.render_engine or scene.engine}
+    frames = _frames(request.frames, scene)
+    parts, reason = stills.parts_of(options, scene, frames, picture, request.sharers)
+    still = None
+    if reason:
+        warnings.append(reason)
+    if parts:
+        details["still"] = still = frames.lowest
+        frames = FrameSet.between(1, parts)
     return Plan(
-        frames=_frames(request.frames, scene),
-        options=options.model_copy(update={"output_format": picture}),
+        frames=frames,
+        # Whether it is shared is written down, so that every machine of the farm comes to the same parts.
+        options=options.model_copy(update={"output_format": picture, "split": bool(parts)}),
         output_format=picture,
+        divisible=not parts,
+        parts=(1,) * parts,
+        still=still,
         width=None if width is None else scaled(width, percentage),
         height=None if height is None else scaled(height, percentage),
         fps=scene.fps,

@@ -82,6 +82,7 @@ class Plan:
     output_format: str | None
     divisible: bool = True  # False: all frames, or all of a part, come from one process in one go (a video encode)
     parts: tuple[int, ...] = ()  # how many frames each part has, in their order; empty: it is rendered as it is
+    still: int | None = None  # the one frame that the parts make; ``frames`` are then the numbers of the parts, from 1
     width: int | None = None
     height: int | None = None
     fps: float | None = None

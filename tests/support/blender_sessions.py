@@ -52,6 +52,7 @@ def planned(
     args: Args | None = None,
     frames: str | None = None,
     output_format: str | None = None,
+    sharers: int = 1,
 ) -> Plan:
     return ENGINE.plan(
         PlanRequest(
@@ -60,6 +61,7 @@ def planned(
             None if frames is None else FrameSet.parse(frames),
             ENGINE.options_model.model_validate(args or {}),
             output_format,
+            sharers,
         )
     )
 

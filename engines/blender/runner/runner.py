@@ -47,6 +47,10 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", default="AUTO")
     parser.add_argument("--persistent-data", choices=("on", "off"))
     parser.add_argument("--threads", type=int)
+    parser.add_argument("--still", type=int, help="the frame whose picture the parts make; chunks are numbers of parts")
+    parser.add_argument("--assemble", help="folder with the parts of a still image, which are put together")
+    parser.add_argument("--parts", type=int, help="how many parts there are")
+    parser.add_argument("--into", help="folder for the picture that the parts make")
     parser.add_argument("--autoexec", choices=("on", "off"), default="off", help="whether the project may run scripts")
     parser.add_argument("--scripts", help="folder of this session, for copies of add-ons")
     parser.add_argument("--addon", action="append", default=[], help="module or path of an add-on to enable")
@@ -61,7 +65,7 @@ def session(options: argparse.Namespace, events: Events) -> None:
         Fatal: nothing can be rendered.
     """
     import bpy
-    from zordon_runner import addons, assets, opening, settings
+    from zordon_runner import addons, assets, merging, opening, settings, sharing
     from zordon_runner.rendering import Renderer
 
     # In the order in which an artist's Blender does it: a project may need what its add-ons bring.
@@ -71,9 +75,17 @@ def session(options: argparse.Namespace, events: Events) -> None:
     addons.run_scripts(options.startup_script)
     scene = opening.choose(options, events)
     settings.apply(scene, options, events)
+    if options.assemble is not None:
+        events.say("ready", version=bpy.app.version_string, colour=colour_of(scene))
+        merging.assemble(scene, options, events)
+        return
     assets.warn_of_missing(events)
     assets.warn_of_unbaked(scene, events)
-    renderer = Renderer(scene, options.name, options.extension, events)
+    renderer: Renderer | sharing.PartRenderer
+    if options.still is None:
+        renderer = Renderer(scene, options.name, options.extension, events)
+    else:
+        renderer = sharing.PartRenderer(scene, options, events)
     events.say("ready", version=bpy.app.version_string, colour=colour_of(scene))
     while True:
         line = sys.stdin.buffer.readline()

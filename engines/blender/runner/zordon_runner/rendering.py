@@ -34,6 +34,7 @@ class Renderer:
         self._events = events
         self._folder = Path()
         self._frame: int | None = None
+        self._label: int | None = None  # what the present frame is called: a part of a still has its number
         self._began = 0.0
         self._fraction = 0.0
         self._last_said = 0.0
@@ -70,6 +71,30 @@ class Renderer:
                 self._give_up(undone[0], message)
                 left = range(undone[0] + run.step, run.stop, run.step)
 
+    def still(self, frame: int, part: int, path: Path) -> None:
+        """Render a part of the picture of one frame into this file, and say so under the part's number.
+
+        Raises:
+            Fatal: nothing of this session can be rendered.
+        """
+        self._in_run, self._label = False, part
+        scene = self._scene
+        scene.frame_current = frame
+        scene.render.filepath = unexpanded(str(path))
+        self._began = time.perf_counter()
+        message = ""
+        try:
+            bpy.ops.render.render(write_still=True, scene=scene.name)
+        except RuntimeError as error:
+            message = in_short(str(error))
+        self._frame = None
+        if message or not path.is_file() or path.stat().st_size == 0:
+            cause = cause_of(message) if message else "missing_frame"
+            story = message or "Blender said nothing was wrong, but wrote no file"
+            raise Fatal(f"part {part}: {story}", cause)
+        self._any_rendered = True
+        self._events.say("frame", frame=part, seconds=round(time.perf_counter() - self._began, 4))
+
     def _render(self, frames: range) -> str:
         """Have Blender render; what it complained of, in one line, or nothing."""
         self._in_run = len(frames) > 1
@@ -79,9 +104,9 @@ class Renderer:
         scene.frame_current = frames[0]
         if self._in_run:
             scene.frame_start, scene.frame_end, scene.frame_step = frames[0], frames[-1], frames.step
-            scene.render.filepath = _unexpanded(str(self._folder / f"{DRAFT}####"))
+            scene.render.filepath = unexpanded(str(self._folder / f"{DRAFT}####"))
         else:
-            scene.render.filepath = _unexpanded(str(self._path(frames[0])))
+            scene.render.filepath = unexpanded(str(self._path(frames[0])))
         self._began = time.perf_counter()
         message = ""
         try:
@@ -151,9 +176,10 @@ class Renderer:
 
     def _say_progress(self, note: str) -> None:
         self._last_said = time.monotonic()
-        self._events.say("progress", frame=self._frame, fraction=self._fraction, note=note)
+        frame = self._frame if self._label is None else self._label
+        self._events.say("progress", frame=frame, fraction=self._fraction, note=note)
 
 
-def _unexpanded(path: str) -> str:
+def unexpanded(path: str) -> str:
     """The path such that Blender writes exactly there: from 4.5 on it expands ``{name}`` in paths."""
     return path.replace("{", "{{").replace("}", "}}") if bpy.app.version >= (4, 5, 0) else path
