@@ -33,12 +33,14 @@ def chunk_size(
 def next_chunk(record: JobRecord, *, slots: int, chunk_seconds: float, max_frames: int) -> IndexSet:
     """Positions of the chunk to render next; empty if no frame is waiting.
 
-    An indivisible job is one chunk. A frame that already failed an attempt goes alone, so that it takes no other with
-    it and the blame is certain.
+    An indivisible job is one chunk, or one a part. A frame that already failed an attempt goes alone, so that it takes
+    no other with it and the blame is certain.
     """
     waiting = record.waiting_positions()
     if not waiting:
         return waiting
+    if record.spec.parts:
+        return _next_part(record, waiting)
     if not record.spec.divisible:
         return record.spec.frames.all_positions() if len(waiting) == len(record.spec.frames) else IndexSet()
     struck = record.state.strikes[0] if record.state.strikes else IndexSet()
@@ -53,3 +55,18 @@ def next_chunk(record: JobRecord, *, slots: int, chunk_seconds: float, max_frame
         max_frames=max_frames,
     )
     return clean.first_run(size)
+
+
+def _next_part(record: JobRecord, waiting: IndexSet) -> IndexSet:
+    """The first part of which no frame is done or taken; those that have failed come last."""
+    struck: IndexSet | None = None
+    begin = 0
+    for count in record.spec.parts:
+        part = IndexSet.span(begin, begin + count - 1)
+        begin += count
+        if part - waiting:
+            continue
+        if not record.failures_at(part):
+            return part
+        struck = struck or part
+    return struck or IndexSet()

@@ -56,7 +56,9 @@ def state_bytes(record: JobRecord) -> bytes:
     plain["status"] = state.status.value
     plain["ending"] = state.ending.value if state.ending is not None else None
     plain["done"], plain["failed"] = notation(state.done), notation(state.failed)
-    plain["running"] = [(chunk.attempt, notation(chunk.positions), chunk.began) for chunk in state.running]
+    plain["running"] = [
+        (chunk.attempt, notation(chunk.positions), chunk.began, chunk.assembles) for chunk in state.running
+    ]
     plain["strikes"] = [notation(struck) for struck in state.strikes]
     plain["children_ended"] = dict(state.children_ended)
     pace = state.pace
@@ -72,7 +74,7 @@ def record_from(spec: bytes, state: bytes) -> JobRecord:
     """
     plain = orjson.loads(spec)
     frames = FrameSet.parse(plain["frames"])
-    for name in ("children", "warnings", "raw_arguments", "tags"):
+    for name in ("children", "warnings", "raw_arguments", "tags", "parts"):
         plain[name] = tuple(plain.get(name, ()))  # stores of earlier releases have no raw arguments, or no tags
     known = {name: plain[name] for name in _SPEC_FIELDS if name in plain}
     wish, missing = plain.get("wish"), plain.get("missing")  # stores of the first release have neither
@@ -100,7 +102,7 @@ def record_from(spec: bytes, state: bytes) -> JobRecord:
             "done": positions(plain["done"]),
             "failed": positions(plain["failed"]),
             "running": tuple(
-                RunningChunk(attempt, positions(part), *began) for attempt, part, *began in plain["running"]
+                RunningChunk(attempt, positions(part), *more) for attempt, part, *more in plain["running"]
             ),
             "strikes": tuple(positions(part) for part in plain["strikes"]),
             "children_ended": plain["children_ended"],
@@ -121,8 +123,9 @@ def wire_bytes(record: JobRecord, progress: JobProgress = IDLE, held: str = "") 
         held: why this node begins nothing of it now, if it does not; shown as its reason while it waits for a slot.
     """
     spec, state = record.spec, record.state
-    frames, total, done = spec.frames, len(spec.frames), len(state.done)
+    total, done = len(spec.frames), len(state.done)
     in_work = min(done + progress.partial_frames, float(total)) if state.running else float(done)
+    shown = _shown(record)
     reason = progress.waiting if progress.waiting and state.status is JobStatus.CONFIGURING else state.reason
     if held and state.status is JobStatus.NOT_STARTED and not state.needs_space:
         reason = held
@@ -144,13 +147,13 @@ def wire_bytes(record: JobRecord, progress: JobProgress = IDLE, held: str = "") 
             "engine_version": spec.engine_version,
             "engine_version_reason": spec.engine_version_reason,
             "project": spec.project,
-            "frames": frames.notation(),
-            "start_frame": frames.lowest,
-            "end_frame": frames.highest,
-            "total_frames": total,
-            "done_frames": frames.notation(state.done),
-            "failed_frames": frames.notation(state.failed),
-            "frames_done": done,
+            "frames": shown.frames.notation(),
+            "start_frame": shown.frames.lowest,
+            "end_frame": shown.frames.highest,
+            "total_frames": len(shown.frames),
+            "done_frames": shown.frames.notation(shown.done),
+            "failed_frames": shown.frames.notation(shown.failed),
+            "frames_done": len(shown.done),
             "percent_complete": round(100.0 * in_work / total, 2),
             "current": progress.current if state.running else "",
             "seconds_per_frame": state.seconds_per_frame,
@@ -181,3 +184,24 @@ def wire_bytes(record: JobRecord, progress: JobProgress = IDLE, held: str = "") 
             "hostname": spec.hostname,
         }
     )
+
+
+@dataclass(frozen=True, slots=True)
+class _Shown:
+    """Frames as a person counts them."""
+
+    frames: FrameSet
+    done: IndexSet
+    failed: IndexSet
+
+
+_ONE = IndexSet.span(0, 0)
+
+
+def _shown(record: JobRecord) -> _Shown:
+    """Of a still image in parts there is one frame, whatever the parts are called; it is done when they are joined."""
+    spec, state = record.spec, record.state
+    if spec.still is None:
+        return _Shown(spec.frames, state.done, state.failed)
+    done = state.assembled or (not spec.assembles and len(state.done) == len(spec.frames))
+    return _Shown(FrameSet.of([spec.still]), _ONE if done else IndexSet(), _ONE if state.failed else IndexSet())

@@ -11,6 +11,8 @@ from client.models import JobStatus
 from engines.contract import FailureCause, MissingVersion
 from engines.frames import IndexSet
 
+NONE_REFUSED = IndexSet()
+
 # --- events --------------------------------------------------------------------------------------------------------
 
 
@@ -43,11 +45,12 @@ class EngineFound:
 
 @dataclass(frozen=True, slots=True)
 class AttemptStarted:
-    """An attempt took a chunk."""
+    """An attempt took a chunk, or (``assembles``) puts the parts of the job together and has no frame of its own."""
 
     attempt: str
     positions: IndexSet
     at: float
+    assembles: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,12 +75,14 @@ class AttemptEnded:
 
     ``verified``: the last of its frames, where their verification was not reported by itself before.
     ``then``: the attempt that follows at once in the same slot, so that the job is never seen idle in between.
+    ``files``: how many outputs the job has, where its parts were put together.
     """
 
     attempt: str
     at: float
     verified: FramesVerified | None = None
     then: AttemptStarted | None = None
+    files: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,13 +98,17 @@ class FrameFailed:
 
 @dataclass(frozen=True, slots=True)
 class AttemptFailed:
-    """The attempt is over without all its frames. ``blamed``: the frame it was at; None: none in particular."""
+    """The attempt is over without all its frames. ``blamed``: the frame it was at; None: none in particular.
+
+    ``refused``: frames of parts that do not go together with the others, and must be rendered again.
+    """
 
     attempt: str
     cause: FailureCause
     message: str
     blamed: int | None
     at: float
+    refused: IndexSet = NONE_REFUSED
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,10 +147,14 @@ class SpaceFound:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """After a start: what really is in the output folder. Attempts of the time before are over."""
+    """After a start: what really is in the output folder. Attempts of the time before are over.
+
+    ``assembled``: whether the parts of the job are put together.
+    """
 
     done: IndexSet
     files: int
+    assembled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,12 +178,14 @@ class RetryAsked:
 
     ``done``, ``files``: what really is in the output folder of a job that has ended, and how many outputs that makes;
     None: nobody has looked, and what is known stands. ``children``: subjobs that were brought back to life.
+    ``assembled``: whether the parts of the job are put together.
     """
 
     at: float
     done: IndexSet | None = None
     files: int = 0
     children: tuple[str, ...] = ()
+    assembled: bool = False
 
 
 @dataclass(frozen=True, slots=True)

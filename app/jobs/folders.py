@@ -5,7 +5,7 @@ ourselves, never from text that came from outside.
 
     <data>/zordon.db  token  lock  address  settings.yaml
     <data>/projects/<project>/…            what was uploaded; shared by the jobs of one request
-    <data>/jobs/<job>/log.txt  manifest.jsonl  colours.json  output/  previews/
+    <data>/jobs/<job>/log.txt  manifest.jsonl  colours.json  output/  previews/  parts.jsonl  parts/
                        attempts/<attempt>/  sessions/<session>/
     <data>/engines/<engine>/<version>/     managed engine versions
     <data>/fetching/<engine>/<version>/    those that are on their way
@@ -58,6 +58,14 @@ class DataFolder:
     def manifest(self, job_id: str) -> Path:
         """The list of the verified outputs of a job."""
         return self.jobs / job_id / "manifest.jsonl"
+
+    def parts(self, job_id: str) -> Path:
+        """Where the verified parts of a job are until they are put together."""
+        return self.jobs / job_id / "parts"
+
+    def part_manifest(self, job_id: str) -> Path:
+        """The list of the verified parts of a job."""
+        return self.jobs / job_id / "parts.jsonl"
 
     def damaged(self, job_id: str) -> Path:
         """Where files go that were outputs once and have been changed since."""

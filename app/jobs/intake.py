@@ -11,7 +11,7 @@ import hashlib
 import re
 import secrets
 import time
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
@@ -80,6 +80,7 @@ class Intake:
         catalog: Catalog,
         inspect: Inspect,
         offered: Offered | None = None,
+        helpers: Callable[[str], int] = lambda engine: 0,
     ) -> None:
         self._settings = settings
         self._folders = folders
@@ -87,6 +88,7 @@ class Intake:
         self._catalog = catalog
         self._inspect = inspect
         self._offered = offered
+        self._helpers = helpers
         self._finishing: set[asyncio.Task[list[bytes]]] = set()
 
     async def from_json(self, body: bytes, *, local: bool, key: str | None, by: str = "") -> list[bytes]:
@@ -296,7 +298,11 @@ class Intake:
                     wish = VersionWish(request.engine_version, None if info is None else info.format_version)
                 choice = choose_version(engine, wish, self._catalog.versions(engine.name), None)
             raw = engine.name in self._settings.allow_raw_arguments
-            settings.append(Setting(engine, wish, choice, project, info, self._settings.name, now, by, raw))
+            settings.append(
+                Setting(
+                    engine, wish, choice, project, info, self._settings.name, now, by, raw, self._helpers(engine.name)
+                )
+            )
         if len(requests) == 1 and _is_quick(requests[0]):
             planned = _plan_all(requests, settings, listed)
         else:

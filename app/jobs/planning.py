@@ -22,7 +22,7 @@ from app.jobs.errors import Forbidden, RequestError, at, from_validation
 from app.jobs.names import has_control_characters, safe_stem
 from app.jobs.record import JobSpec
 from app.jobs.versions import missing_of, version_of
-from client.models import AddJob, ChildJob
+from client.models import AddJob, ChildJob, JobPart
 from engines.contract import (
     Engine,
     EngineOptions,
@@ -34,7 +34,7 @@ from engines.contract import (
     VersionChoice,
     VersionWish,
 )
-from engines.frames import FrameSet, FrameSetError
+from engines.frames import FrameSet, FrameSetError, IndexSet
 
 DEFAULT_PRIORITY = 50
 _IDS = random.Random(secrets.randbits(256))
@@ -96,6 +96,7 @@ class Setting:
     now: float  # seconds since 1970
     submitted_by: str = ""  # id of the token of the request
     raw_allowed: bool = False  # whether the operator lets jobs of this engine bring raw arguments
+    helpers: int = 0  # other nodes that could render a part of it
 
 
 def choose_engine(catalog: Catalog, renderer: str | None, filename: str | None) -> Engine:
@@ -168,6 +169,7 @@ def _plan_one(
                 frames=_frames(request, setting.info),
                 options=_options(engine, args),
                 output_format=request.output_format,
+                sharers=1 + setting.helpers if request.enable_split_jobs and not raw else 1,
             )
         )
     except Refusal as refusal:
@@ -178,15 +180,22 @@ def _plan_one(
         name = engine.title if project is None else PurePosixPath(project.name).stem
     else:
         name = checked_name(request.name)
+    if raw and plan.parts:
+        raise RequestError("raw arguments go with a job that is rendered in one piece; set it to false", "args.split")
     choice = setting.choice
+    frames, parts = (plan.frames, plan.parts) if request.part is None else _part(request.part, plan)
     return JobSpec(
         id=_new_id() if job_id is None else job_id,
         name=name,
         engine=engine.name,
         engine_version=version_of(choice),
         engine_version_reason=choice.reason,
-        frames=plan.frames,
+        frames=frames,
         divisible=plan.divisible,
+        parts=parts,
+        assembles=request.part is None,
+        still=plan.still,
+        part_failures=0 if request.part is None else request.part.failures,
         created=setting.now,
         project=None if project is None else project.name,
         project_path=None if project is None else project.stored,
@@ -225,6 +234,21 @@ def checked_name(name: str) -> str:
     if has_control_characters(name):
         raise RequestError("it has a control character in it; a name is one line of text", "name")
     return name
+
+
+def _part(part: JobPart, plan: Plan) -> tuple[FrameSet, tuple[int, ...]]:
+    """The frames of one part of a job, and how many they are.
+
+    Raises:
+        RequestError: the job has no such part.
+    """
+    begin = 0
+    for count in plan.parts:
+        if plan.frames.frame(begin) == part.first:
+            return FrameSet.of(plan.frames.frames_at(IndexSet.span(begin, begin + count - 1))), (count,)
+        begin += count
+    what = "it is not rendered in parts" if not plan.parts else f"none of its {len(plan.parts)} parts begins there"
+    raise RequestError(f"the job has no part that begins with frame {part.first}: {what}", "part.first")
 
 
 def _inherit(parent: AddJob, child: ChildJob) -> AddJob:

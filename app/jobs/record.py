@@ -58,6 +58,20 @@ class JobSpec:
     warnings: tuple[str, ...] = ()
     wish: VersionWish = NO_WISH  # what decides which version renders it
     missing: MissingVersion | None = None  # None: the version is settled
+    parts: tuple[int, ...] = ()  # how many frames each part has; empty: it is not rendered in parts
+    assembles: bool = True  # whether its parts are put together here; a subjob renders one of them for its parent
+    still: int | None = None  # the one frame that the parts make; ``frames`` are then the numbers of the parts
+    part_failures: int = 0  # of a subjob: how many attempts at its part have failed before
+
+
+@dataclass(frozen=True, slots=True)
+class Present:
+    """What is in the output folder of a job: the positions of the frames that are done, the number of outputs, and
+    whether its parts are put together."""
+
+    done: IndexSet
+    files: int
+    assembled: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +81,7 @@ class RunningChunk:
     attempt: str
     positions: IndexSet
     began: float | None = None  # seconds since 1970
+    assembles: bool = False  # whether it puts the parts of the job together
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +114,8 @@ class JobState:
     started: float | None = None
     ended: float | None = None
     file_count: int = 0
+    assembled: bool = False  # whether its parts are put together
+    assembly_failures: int = 0  # failed attempts at that, in a row
     warnings: tuple[str, ...] = ()
     errors: tuple[str, ...] = ()
     children_ended: Mapping[str, str] = field(default_factory=dict)  # id of an ended child: its status
@@ -139,6 +156,32 @@ class JobRecord:
         if self.state.ending is not None or self.state.needs_space:
             return NO_FRAMES
         return self.spec.frames.all_positions() - self.state.done - self.state.failed - self.running_positions()
+
+    @property
+    def needs_assembly(self) -> bool:
+        """Whether all its parts are there and nobody has put them together or is doing so."""
+        spec, state = self.spec, self.state
+        if not spec.parts or not spec.assembles or state.assembled or state.running:
+            return False
+        idle = state.ending is None and not state.needs_space
+        return idle and not state.failed and len(state.done) == len(spec.frames)
+
+    def part_positions(self, first: int) -> IndexSet:
+        """The positions of the part that begins at a position.
+
+        Raises:
+            ValueError: none does.
+        """
+        begin = 0
+        for count in self.spec.parts:
+            if begin == first:
+                return IndexSet.span(begin, begin + count - 1)
+            begin += count
+        raise ValueError(f"no part of job {self.id} begins at position {first}")
+
+    def failures_at(self, positions: IndexSet) -> int:
+        """How many attempts that had one of these frames have failed."""
+        return self.spec.part_failures + sum(1 for struck in self.state.strikes if struck & positions)
 
     def with_version(self, version: str, reason: str, missing: MissingVersion | None = None) -> JobRecord:
         """A copy with another engine version, or with one that it waits for."""

@@ -11,15 +11,14 @@ from app.jobs.changing import Bounds
 from app.jobs.events import ChildEnded, JobEdited, RetryAsked
 from app.jobs.feed import Feed
 from app.jobs.known import JobNotFound, LiveJob
-from app.jobs.record import JobRecord
+from app.jobs.record import JobRecord, Present
 from app.jobs.store import Store, StoreError
 from app.jobs.submitting import SubmittingJobs
 from app.jobs.transitions import transition
 from client.models import JobStatus
-from engines.frames import IndexSet
 
-Verifier = Callable[[JobRecord], Awaitable[tuple[IndexSet, int]]]
-"""Looks what of a job that has ended really is in its output folder: the positions of its frames, how many outputs."""
+Verifier = Callable[[JobRecord], Awaitable[Present]]
+"""Looks what of a job that has ended really is in its output folder."""
 
 
 class RetryingJobs(SubmittingJobs):
@@ -74,13 +73,13 @@ class RetryingJobs(SubmittingJobs):
         if not record.ended or self._verify is None:
             return
         try:
-            done, files = await self._verify(record)
+            found = await self._verify(record)
         except OSError:
             if job_id in self._status and job_id not in self._deleting:
                 raise
             raise JobNotFound(job_id) from None  # its files went while they were read
         if job_id in self._status and job_id not in self._live and job_id not in self._deleting:
-            event = RetryAsked(time.time(), done, files)
+            event = RetryAsked(time.time(), found.done, found.files, assembled=found.assembled)
             if transition(record, event)[0] is not record:
                 if record.spec.parent is not None:
                     await self._apply_to_any(record.spec.parent, RetryAsked(event.at, children=(job_id,)))

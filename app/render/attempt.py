@@ -46,6 +46,7 @@ class Failed:
     message: str
     frame: int | None = None  # the one it was at
     code: int | None = None  # how the process ended, if it did: an exit code, or a signal as a negative one
+    refused: tuple[int, ...] = ()  # first frames of parts that do not go together with the others
 
 
 @dataclass(frozen=True, slots=True)

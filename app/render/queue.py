@@ -84,7 +84,9 @@ class RenderQueue:
                 continue
             del self._queued[job_id]
             record = self._live(job_id)
-            if record is None or record.status not in _RENDERED or not record.waiting_positions():
+            if record is None or record.status not in _RENDERED:
+                continue
+            if not (record.waiting_positions() or record.needs_assembly):
                 continue
             if not self._held_back(record.spec):
                 return record

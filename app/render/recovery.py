@@ -40,6 +40,6 @@ async def reconcile(unfinished: Sequence[JobRecord], jobs: JobService, delivery:
     for record in unfinished:
         if not record.state.attempts:
             continue
-        done, files = await delivery.reconcile(record)
+        found = await delivery.reconcile(record)
         await asyncio.to_thread(folders.clear_attempts, record.id)
-        await jobs.apply(record.id, Reconciled(done, files))
+        await jobs.apply(record.id, Reconciled(found.done, found.files, found.assembled))

@@ -47,6 +47,7 @@ class Session:
         log: JobLog,
         grace: float,
         confinement: Confinement,
+        parts: Path | None = None,
     ) -> None:
         self.engine = engine
         self.request = request
@@ -64,6 +65,7 @@ class Session:
         self._log = log
         self._grace = grace
         self._confinement = confinement
+        self._parts = parts  # the folder of the parts that it puts together; None: it renders
         self.excess = ""  # what it has written too much of, if it was stopped for that
         self._folders: tuple[Path, ...] = (request.folder,)  # that it may write in now
         self._bounding: asyncio.Task[None] | None = None
@@ -78,7 +80,11 @@ class Session:
             Refusal: the engine has no command for this.
         """
         self.id = attempt
-        self.command = command = self.engine.command(self.request, chunk)
+        if self._parts is None:
+            command = self.engine.command(self.request, chunk)
+        else:
+            command = self.engine.assembly(self.request, chunk, self._parts)
+        self.command = command
         cookies = {ATTEMPT_COOKIE: attempt, STORE_COOKIE: self._store_id}
         self._log.command(command_line(command.argv, command.environment))
         self._log.say(f"attempt {attempt} started a session with the command above")
@@ -93,7 +99,7 @@ class Session:
             on_event=self._event_line,
             on_output=self._output,
             make_folders=self._folders,
-            prepare=partial(confinement.hand_over, self._folders, self.request.project),
+            prepare=partial(self._prepare, command),
             limits=confinement.limits,
             run_as=confinement.run_as,
         )
@@ -103,6 +109,13 @@ class Session:
         self._watcher = asyncio.get_running_loop().create_task(self._watch(self.process))
         self._bounding = asyncio.get_running_loop().create_task(self._bound())
         return self.process
+
+    def _prepare(self, command: Command) -> None:
+        """In the thread that starts the process, when its folders are there."""
+        for name, text in command.files.items():
+            (self.request.folder / name).write_text(text, encoding="utf-8")
+        folders = self._folders if self._parts is None else (*self._folders, self._parts)
+        self._confinement.hand_over(folders, self.request.project)
 
     @property
     def takes_chunks(self) -> bool:

@@ -106,23 +106,26 @@ class Slot:
         if version is None:
             check_engine(record, owner.jobs, owner.catalog)
             return
+        assembles = record.needs_assembly
         positions = next_chunk(
             record,
             slots=owner.catalog.slots(spec.engine),
             chunk_seconds=owner.settings.chunk_seconds,
             max_frames=owner.settings.max_chunk_frames,
         )
-        if not positions:
+        if not positions and not assembles:
             return
         attempt = f"{record.id}-{record.state.attempts + 1}"
         reused = self._session if self._job == record.id else None
-        if reused is not None and not (reused.alive and reused.takes_chunks and reused.request.version == version):
+        fits = reused is not None and reused.alive and reused.takes_chunks and reused.request.version == version
+        if assembles or not fits:
             reused = None
-        committed = self._claim(record, AttemptStarted(attempt, positions, time.time()), reused)
+        committed = self._claim(record, AttemptStarted(attempt, positions, time.time(), assembles), reused)
         fresh = self._job != record.id
         work = owner.enter(record.id) if fresh or self._work is None else self._work
         left = owner.jobs.live(record.id)
-        if left is not None and spec.divisible and not backoff(left) and left.waiting_positions():
+        shared = spec.divisible or bool(spec.parts)
+        if left is not None and shared and not backoff(left) and left.waiting_positions():
             owner.queue.offer(left)
         self.attempt, self._stop_reason = attempt, ""
         try:
@@ -133,11 +136,11 @@ class Slot:
                 if self._job:
                     await owner.leave(self._job)
                 self._job, self._work = record.id, work
-            outcome = await self._render(record, version, attempt, positions, committed)
+            outcome = await self._render(record, version, attempt, positions, committed, assembles)
         finally:
             self.attempt = ""
         work.attempt_over(attempt)
-        await self._conclude(record, version, attempt, outcome)
+        await self._conclude(record, version, attempt, outcome, assembles)
 
     def _claim(self, record: JobRecord, started: AttemptStarted, reused: Session | None) -> asyncio.Future[None]:
         notation = record.spec.frames.notation(started.positions)
@@ -183,14 +186,17 @@ class Slot:
         attempt: str,
         positions: IndexSet,
         committed: asyncio.Future[None],
+        assembles: bool,
     ) -> Outcome:
         assert self._work is not None
         owner, spec = self._owner, record.spec
         engine = owner.catalog.engine(spec.engine)
-        chunk = Chunk(attempt, spec.frames.frames_at(positions), owner.folders.attempt(record.id, attempt))
+        frames = tuple(spec.frames) if assembles else spec.frames.frames_at(positions)
+        failures = record.failures_at(positions) if spec.parts else 0
+        chunk = Chunk(attempt, frames, owner.folders.attempt(record.id, attempt), failures)
         session = self._session
         try:
-            await owner.delivery.hold(record.id)
+            await owner.delivery.hold(record)
             if session is None:
                 request = self._request(record, version, owner.folders.session(record.id, attempt))
                 session = Session(
@@ -201,6 +207,7 @@ class Slot:
                     log=self._work.log,
                     grace=owner.settings.term_seconds,
                     confinement=owner.confinement,
+                    parts=owner.folders.parts(record.id) if assembles else None,
                 )
                 # Beside the commit, not after it: both are waited for before the process starts.
                 _, session.oom_kills = await asyncio.gather(committed, asyncio.to_thread(count_oom_kills))
@@ -209,12 +216,17 @@ class Slot:
                 await committed
             if self._stop_reason:
                 return Stopped(self._stop_reason)
+            if assembles:
+                parts = owner.folders.parts(record.id)
+                bad = await asyncio.to_thread(engine.bad_parts, session.request, parts)
+                if bad:
+                    return _not_together(record, bad)
             watcher = Attempt(
                 session,
                 chunk,
-                engine.expected(session.request, chunk),
+                engine.assembled(session.request, chunk) if assembles else engine.expected(session.request, chunk),
                 spec.divisible,
-                self._ports(record, chunk, session.request.version),
+                self._ports(record, chunk, session.request.version, assembles),
                 owner.settings.stall_seconds,
             )
             if self._session is None:
@@ -278,12 +290,12 @@ class Slot:
         if self._stop_reason:
             session.stop(self._stop_reason)
 
-    def _ports(self, record: JobRecord, chunk: Chunk, version: EngineVersion) -> AttemptPorts:
+    def _ports(self, record: JobRecord, chunk: Chunk, version: EngineVersion, assembles: bool) -> AttemptPorts:
         assert self._work is not None
         owner, work, attempt, frames = self._owner, self._work, chunk.attempt, record.spec.frames
 
         async def deliver(chunk: Chunk, expected: Sequence[ExpectedOutput], seconds: float | None) -> None:
-            await owner.delivery.deliver(record.id, chunk, expected, seconds)
+            await owner.delivery.deliver(record, chunk, expected, seconds, assembled=assembles)
 
         def verified(done: Sequence[int], seconds: float | None) -> None:
             work.attempt_over(attempt)
@@ -327,13 +339,19 @@ class Slot:
         positions = record.spec.frames.positions(frames)
         return FramesVerified(attempt, positions, files, median, seconds, self._work.pace)
 
-    async def _conclude(self, record: JobRecord, version: EngineVersion, attempt: str, outcome: Outcome) -> None:
+    async def _conclude(
+        self, record: JobRecord, version: EngineVersion, attempt: str, outcome: Outcome, assembles: bool
+    ) -> None:
         """Report how the attempt went, and take away what it left in its folder."""
         assert self._work is not None
         owner, now, say = self._owner, time.time(), self._work.log.say
         if isinstance(outcome, Succeeded):
-            verified = self._frames_verified(record, attempt, outcome.frames, outcome.seconds)
-            self._finished = (record.id, AttemptEnded(attempt, now, verified if outcome.frames else None))
+            if assembles:
+                ended = AttemptEnded(attempt, now, files=owner.delivery.file_count(record.id))
+            else:
+                verified = self._frames_verified(record, attempt, outcome.frames, outcome.seconds)
+                ended = AttemptEnded(attempt, now, verified if outcome.frames else None)
+            self._finished = (record.id, ended)
             if outcome.frames and owner.on_frames is not None:
                 owner.on_frames(record, version, self._work.colour)
             if self._session is not None and not self._session.alive:
@@ -361,7 +379,10 @@ class Slot:
             await self._close_session()
             blamed = record.spec.frames.position(outcome.frame) if outcome.frame is not None else None
             end = queries.end_attempt(attempt, now, outcome.cause.value, outcome.message)
-            failed = AttemptFailed(attempt, outcome.cause, outcome.message, blamed, now)
+            refused = IndexSet()
+            for first in outcome.refused:
+                refused |= record.part_positions(record.spec.frames.position(first))
+            failed = AttemptFailed(attempt, outcome.cause, outcome.message, blamed, now, refused)
             owner.jobs.apply(record.id, failed, end)
         owner.discard(owner.folders.attempt(record.id, attempt))
 
@@ -382,3 +403,11 @@ class Slot:
 def _has_frames(record: JobRecord | None, attempt: str) -> bool:
     """Whether an attempt has frames that are not verified yet."""
     return record is not None and any(chunk.positions for chunk in record.state.running if chunk.attempt == attempt)
+
+
+def _not_together(record: JobRecord, bad: Sequence[int]) -> Failed:
+    first = record.spec.frames.position(bad[0])
+    named = record.spec.frames.notation(record.part_positions(first))
+    more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+    message = f"the part {named}{more} does not go on where the one before it ends; it is made again, the careful way"
+    return Failed(FailureCause.BAD_FRAME, message, refused=tuple(bad))

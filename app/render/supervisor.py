@@ -63,6 +63,7 @@ class Supervisor:
         self._at_work: dict[str, JobAtWork] = {}
         self._discarded: list[Path] = []
         self._discarding: asyncio.Task[None] | None = None
+        self._forgetting: set[asyncio.Task[None]] = set()
         self._closing = False
         jobs.on_effect(self._effect)
         jobs.settle_with(self.settled)
@@ -92,6 +93,8 @@ class Supervisor:
         await asyncio.gather(*self._tasks, return_exceptions=True)
         if self._discarding is not None:
             await self._discarding
+        if self._forgetting:
+            await asyncio.wait(self._forgetting)
         await self._writer.close()
 
     async def settled(self, job_id: str) -> None:
@@ -153,6 +156,16 @@ class Supervisor:
         if self._discarding is None:
             self._discarding = asyncio.get_running_loop().create_task(self._discard())
 
+    def _forget_parts(self, job_id: str) -> None:
+        task = asyncio.get_running_loop().create_task(asyncio.to_thread(self.delivery.forget_parts, job_id))
+        self._forgetting.add(task)
+        task.add_done_callback(self._forgotten)
+
+    def _forgotten(self, task: asyncio.Task[None]) -> None:
+        self._forgetting.discard(task)
+        if not task.cancelled() and (error := task.exception()) is not None:
+            log.warning("the parts of a job could not be removed", reason=str(error))
+
     async def _discard(self) -> None:
         while self._discarded:
             folders, self._discarded = self._discarded, []
@@ -184,6 +197,8 @@ class Supervisor:
                 self.space.wait(record.id)
         elif isinstance(effect, Ended):
             self.space.forget(record.id)
+            if record.spec.parts and record.spec.assembles and effect.status is JobStatus.COMPLETED:
+                self._forget_parts(record.id)
             if (work := self._at_work.get(record.id)) is not None:
                 work.log.say(f"the job ended as {effect.status}: {effect.reason}")
 

@@ -21,6 +21,7 @@ from .jobs import (
     Job,
     JobDelta,
     JobList,
+    JobPart,
     JobStatus,
     SubjobUpdate,
 )
@@ -65,6 +66,7 @@ __all__ = [
     "JobDelta",
     "JobFrames",
     "JobList",
+    "JobPart",
     "JobStatus",
     "Login",
     "LoginCode",

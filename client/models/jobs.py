@@ -69,6 +69,15 @@ class _JobFields(BaseModel):
         return self
 
 
+class JobPart(BaseModel):
+    """A part of a job that another node puts together."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    first: FrameNumber = Field(description="First frame of the part; of a still image: the number of the part, from 1.")
+    failures: int = Field(default=0, ge=0, le=1000, description="How many attempts at it have failed before.")
+
+
 class ChildJob(_JobFields):
     """A subjob definition: whatever it leaves out, it takes from its parent."""
 
@@ -107,6 +116,9 @@ class AddJob(_JobFields):
     )
     memory_bytes: int | None = Field(
         default=None, ge=1, le=1 << 50, description="Memory that it needs: a node with less does not render it."
+    )
+    part: JobPart | None = Field(
+        default=None, description="Render only this part of a job in parts, for the node that puts it together."
     )
 
 

@@ -100,8 +100,8 @@ class ExpectedOutput:
     """A file that an attempt must leave in its chunk's folder.
 
     ``frame`` is set where the file is the picture of one frame: it can then be taken as soon as the engine says that
-    it is written. Files without a frame are taken when the chunk ends. The file that stands for a part of a job (see
-    :attr:`engines.contract.Plan.parts`) has the first frame of that part.
+    it is written. Files without a frame are taken when the chunk ends. Every file of a part of a job (see
+    :attr:`engines.contract.Plan.parts`) has the first frame of that part, and every part has as many files.
     """
 
     name: str  # plain name, the same in the chunk's folder and in output/

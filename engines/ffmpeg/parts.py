@@ -130,7 +130,7 @@ def expected_of_part(session: SessionRequest, chunk: Chunk) -> Sequence[Expected
     video = ExpectedOutput(part_name(session.name, part), check, part.first)
     if details.source.kind != "video":
         return [video]
-    return [video, ExpectedOutput(boundary_name(session.name, part), FileCheck())]
+    return [video, ExpectedOutput(boundary_name(session.name, part), FileCheck(), part.first)]
 
 
 def part_name(stem: str, part: Part) -> str:

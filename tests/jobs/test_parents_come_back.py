@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from app.jobs.record import JobRecord
+from app.jobs.record import JobRecord, Present
 from client.models import JobStatus
 from engines.frames import IndexSet
 from tests.jobs.conftest import Farm
@@ -15,8 +15,8 @@ async def test_a_parent_goes_on_with_what_its_subjobs_have_and_lack(farm: Farm) 
     for child in (first, second):  # the parent has ended already, and hears of neither
         await farm.jobs.cancel(child.id)
 
-    async def look(record: JobRecord) -> tuple[IndexSet, int]:
-        return (record.spec.frames.all_positions(), 2) if record.id == first.id else (IndexSet(), 0)
+    async def look(record: JobRecord) -> Present:
+        return Present(record.spec.frames.all_positions(), 2) if record.id == first.id else Present(IndexSet(), 0)
 
     farm.jobs.verify_with(look)
     await farm.jobs.retry(parent.id)

@@ -17,6 +17,7 @@ from app.jobs.events import (
     JobEvent,
 )
 from app.jobs.record import JobRecord, RunningChunk
+from app.jobs.rules.assembling import assembly_failed
 from app.jobs.rules.outcomes import ImpossibleEvent, Outcome
 from app.jobs.rules.settling import (
     HOPELESS,
@@ -36,13 +37,16 @@ from engines.frames import IndexSet
 def attempt_started(record: JobRecord, event: JobEvent) -> Outcome:
     """Frames are claimed by an attempt."""
     assert isinstance(event, AttemptStarted)
-    if not event.positions or event.positions - record.waiting_positions():
+    if event.assembles:
+        if event.positions or not record.needs_assembly:
+            raise ImpossibleEvent(record, event, "its parts are not all there, or are put together already")
+    elif not event.positions or event.positions - record.waiting_positions():
         raise ImpossibleEvent(record, event, "some of these frames are not waiting")
     state = record.state
     return record.with_state(
         status=S.RUNNING,
-        reason="rendering",
-        running=(*state.running, RunningChunk(event.attempt, event.positions, event.at)),
+        reason="putting its parts together" if event.assembles else "rendering",
+        running=(*state.running, RunningChunk(event.attempt, event.positions, event.at, event.assembles)),
         attempts=state.attempts + 1,
         started=state.started if state.started is not None else event.at,
     ), ()
@@ -86,6 +90,9 @@ def attempt_ended(record: JobRecord, event: JobEvent) -> Outcome:
     if chunk.positions:
         raise ImpossibleEvent(record, event, "not all its frames are verified")
     record = record.with_state(running=running_without(record, chunk), fruitless=0)
+    if chunk.assembles:
+        files = record.state.file_count if event.files is None else event.files
+        record = record.with_state(assembled=True, assembly_failures=0, file_count=files)
     if event.then is not None:
         return attempt_started(record, event.then)
     return settle(record, (), ended_at=event.at)
@@ -109,6 +116,8 @@ def attempt_failed(record: JobRecord, event: JobEvent) -> Outcome:
     chunk = chunk_of(record, event.attempt)
     if chunk is None:
         return record, ()
+    if chunk.assembles:
+        return assembly_failed(record, chunk, event)
     state = record.state
     running = running_without(record, chunk)
     record = record.with_state(running=running, fruitless=state.fruitless + 1, cause=event.cause.value)
@@ -120,7 +129,7 @@ def attempt_failed(record: JobRecord, event: JobEvent) -> Outcome:
         story = f"{record.state.fruitless} attempts in a row brought no frame; the last one: {event.message}"
         return give_up(record, story, event.at)
     if not record.spec.divisible:
-        blamed = record.spec.frames.all_positions()
+        blamed = chunk.positions if record.spec.parts else record.spec.frames.all_positions()
     elif event.blamed is not None and event.blamed in chunk.positions:
         blamed = IndexSet.span(event.blamed, event.blamed)
     else:
@@ -145,7 +154,7 @@ def attempt_held(record: JobRecord, event: JobEvent) -> Outcome:
     if chunk is None:
         return record, ()
     record = record.with_state(running=running_without(record, chunk), cause=FailureCause.DISK.value)
-    if record.waiting_positions():
+    if record.waiting_positions() or record.needs_assembly:
         record = note_error(record, event.reason).with_state(needs_space=True)
         return settle(record, (AwaitSpace(),), ended_at=event.at)
     return settle(record, (), ended_at=event.at)

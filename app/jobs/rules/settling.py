@@ -108,7 +108,8 @@ def settle(
 ) -> Outcome:
     """Where the job stands once an attempt is over (or after a restart)."""
     state, total = record.state, len(record.spec.frames)
-    if not state.running and len(state.done) + len(state.failed) == total:
+    in_parts = bool(record.spec.parts and record.spec.assembles and not (state.assembled or state.failed))
+    if not state.running and len(state.done) + len(state.failed) == total and not in_parts:
         at = ended_at if ended_at is not None else (state.started or record.spec.created)
         if state.failed:
             frames = record.spec.frames.notation(state.failed)
@@ -127,6 +128,11 @@ def settle(
         if not state.running:
             record = record.with_state(status=S.NOT_STARTED, reason=f"waits for space on the disk: {state.errors[-1]}")
         return record, effects
+    if record.needs_assembly:
+        story = "all its parts are rendered; waits for a free slot to put them together"
+        if state.assembly_failures:
+            story = f"tries to put its parts together again after a pause: {state.errors[-1]}"
+        return record.with_state(status=S.NOT_STARTED, reason=story), (*effects, Queue(state.assembly_failures))
     times = backoff(record)
     if state.running:
         return record.with_state(status=S.RUNNING, reason="rendering"), (*effects, Queue(times))

@@ -59,7 +59,12 @@ def reconciled(record: JobRecord, event: JobEvent) -> Outcome:
     """The service has started, and looked what is really there."""
     assert isinstance(event, Reconciled)
     record = record.with_state(
-        needs_space=False, running=(), done=event.done, failed=record.state.failed - event.done, file_count=event.files
+        needs_space=False,
+        running=(),
+        done=event.done,
+        failed=record.state.failed - event.done,
+        file_count=event.files,
+        assembled=event.assembled,
     )
     if record.status in (S.CONFIGURING, S.SCHEDULED, S.WAITING_FOR_SUBJOBS):
         return record, ()

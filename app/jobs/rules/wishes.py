@@ -67,14 +67,17 @@ def retry_ended(record: JobRecord, event: JobEvent) -> Outcome:
     done = before.done if event.done is None else event.done
     files = before.file_count if event.done is None else event.files
     missing = len(spec.frames) - len(done)
-    if not missing and record.status is S.COMPLETED:
+    whole = not missing and (event.assembled or not spec.parts or not spec.assembles)
+    if whole and record.status is S.COMPLETED:
         return record, ()
     fresh = {"failed": NO_FRAMES, "strikes": (), "fruitless": 0, "cause": "", "needs_space": False}
-    record = record.with_state(done=done, file_count=files, **fresh)
-    if not missing:
+    record = record.with_state(done=done, file_count=files, assembled=event.assembled, assembly_failures=0, **fresh)
+    if whole:
         return end(record, S.COMPLETED, f"all {len(done)} frames are verified", event.at)
     noun = "frame" if missing == 1 else "frames"
     story = f"asked to render {missing} missing {noun} of {len(spec.frames)}; waits for a free slot"
+    if not missing:
+        story = "asked to put its parts together again; waits for a free slot"
     record = record.with_state(status=S.NOT_STARTED, reason=story, ended=None)
     if (lacking := spec.missing) is not None:
         record = record.with_state(status=S.CONFIGURING, reason=lacking.reason)
