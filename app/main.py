@@ -7,6 +7,7 @@ stop. Nothing is opened before the application's lifespan begins, and everything
 from __future__ import annotations
 
 import asyncio
+import secrets
 from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -21,6 +22,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from app.access.access import Access
 from app.access.audit import Audit
+from app.access.certificate import fingerprint_of
 from app.access.codes import LoginCodes
 from app.access.tokens import Tokens
 from app.access.tries import FailedTries
@@ -55,6 +57,11 @@ from app.outputs.frame_previews import FramePreviews
 from app.outputs.manifest import Manifests
 from app.outputs.previews import Previews
 from app.outputs.workers import Workers
+from app.peers.greeting import Me
+from app.peers.own import OwnBrief
+from app.peers.registry import Peers
+from app.peers.secret import FarmSecret
+from app.peers.trust import Trust
 from app.render.awaiting import check_engines
 from app.render.catalog import EngineCatalog
 from app.render.delivery import Delivery
@@ -66,6 +73,7 @@ from app.render.recovery import end_survivors, reconcile
 from app.render.supervisor import Supervisor
 from app.settings import Settings, SettingsError
 from app.version import APP_VERSION
+from client.addresses import parse_address
 from engines.contract import Engine, EngineVersion, ProjectInfo
 
 log = structlog.get_logger(__name__)
@@ -84,6 +92,7 @@ class Application:
         self.api = build_api(settings, self._lifespan)
         self._front: Front | RequestLog | None = None
         self._feed: Feed | None = None
+        self._peers: Peers | None = None
         self._trouble = ""  # why it did not start, where a person can mend it
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -105,6 +114,8 @@ class Application:
         """The service stops soon: let go of everyone who waits."""
         if self._feed is not None:
             self._feed.close()
+        if self._peers is not None:
+            self._peers.leave_soon()
 
     @asynccontextmanager
     async def running(self) -> AsyncIterator[Parts]:
@@ -125,6 +136,10 @@ class Application:
             node_id = await asyncio.to_thread(load_node_id, folders)
             duty = Duty(settings.data_dir, psutil.virtual_memory().total)
             await duty.load()
+            farm = FarmSecret(settings.data_dir, settings.farm_secret)
+            await asyncio.to_thread(farm.load)
+            fingerprint = await asyncio.to_thread(fingerprint_of, settings.tls_cert) if settings.tls_cert else ""
+            me = Me(node_id, settings.name, secrets.token_hex(8), fingerprint)
             adopt_orphans()
             await asyncio.to_thread(check_store, folders)
             store = Store(folders.database)
@@ -230,6 +245,23 @@ class Application:
             reader = NodeStatusReader(
                 settings, folders, jobs.counts, slots, duty, node_id=node_id, port=lambda: self.port
             )
+
+            def engine_versions() -> dict[str, list[str]]:
+                return {name: [copy.version for copy in catalog.versions(name)] for name in catalog.engines}
+
+            own = OwnBrief(
+                me, duty, slots=slots, busy=supervisor.sessions, engines=engine_versions, port=lambda: self.port
+            )
+            peers = self._peers = Peers(
+                farm,
+                me,
+                own,
+                interval=settings.beat_seconds,
+                misses=settings.beat_misses,
+                given=[parse_address(one) for one in settings.peers],
+            )
+            stack.push_async_callback(peers.close)
+            peers.start()
             yield Parts(
                 settings=settings,
                 folders=folders,
@@ -248,6 +280,8 @@ class Application:
                 supervisor=supervisor,
                 frames=FrameReader(jobs, feed, folders, manifests, supervisor.of_attempt),
                 explaining=Explaining(jobs, feed, store, catalog, folders, supervisor.space, duty.held_back),
+                peers=peers,
+                trust=Trust(farm, me),
             )
 
     @asynccontextmanager
@@ -259,7 +293,7 @@ class Application:
                 self._trouble = str(error)
                 raise
             api.state.parts = parts
-            front = Front(api, self.settings, parts.access)
+            front = Front(api, self.settings, parts.access, parts.trust)
             self._front = RequestLog(front) if self.settings.request_log else front
             try:
                 yield

@@ -19,6 +19,7 @@ from pydantic import Field, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
 from pydantic_settings import SettingsError as SourceError
 
+from client.addresses import parse_address
 from engines.choosing import MAX_VERSION, is_version
 
 ENGINE_SOURCES = ("blender.org", "pypi", "ffmpeg-builds")
@@ -69,6 +70,21 @@ class Settings(BaseSettings):
         False, description="Answers /metrics to programs on this machine without a token."
     )
     name: str = Field(default_factory=socket.gethostname, description="This node's name.")
+    farm_secret: str | None = Field(
+        None,
+        min_length=16,
+        description="What all nodes of a farm know, for containers; unset: what `zordon pair` and `join` have kept.",
+    )
+    peers: list[str] = Field(
+        default_factory=list,
+        description="Addresses (HOST:PORT) of other nodes of the farm, where multicast does not go.",
+    )
+    discovery: bool = Field(True, description="Look for other nodes on the local network, and tell them of this one.")
+    discovery_interfaces: list[str] = Field(
+        default_factory=list, description="Addresses of the interfaces on which to look. Empty: all, if lan is set."
+    )
+    beat_seconds: float = Field(2.0, ge=0.05, description="Time between two beats of a node to each other one.")
+    beat_misses: int = Field(4, ge=2, description="After so many beats without an answer a node counts as away.")
     allowed_hosts: list[str] = Field(
         default_factory=list, description="Further names under which this node may be called (Host header)."
     )
@@ -175,6 +191,13 @@ class Settings(BaseSettings):
         description="How long a client has for the head of a request; twice as long between pieces of a body.",
     )
     shutdown_seconds: float = Field(5.0, ge=0, description="How long open requests may finish when the service stops.")
+
+    @field_validator("peers")
+    @classmethod
+    def _addresses(cls, value: list[str]) -> list[str]:
+        for one in value:
+            parse_address(one)
+        return value
 
     @field_validator("data_dir")
     @classmethod

@@ -52,6 +52,8 @@ class Connection:
         scheme: ``http`` or ``https``.
         ca: PEM file of certificates that are believed besides those that the system knows; HTTPS only.
         pin: whether ``ca`` is the node's own certificate, and no other is believed.
+        certificate: the node's own certificate (DER), if whoever asks has it; no other is believed then.
+        auth: another way than a token to show who asks; it is run for every request anew.
 
     Raises:
         ZordonError: ``ca`` cannot be read, or there is no certificate in it.
@@ -69,6 +71,8 @@ class Connection:
         scheme: str = "http",
         ca: Path | None = None,
         pin: bool = False,
+        certificate: bytes | None = None,
+        auth: httpx.Auth | None = None,
     ) -> None:
         self.host = host.strip("[]")
         self.port = port
@@ -81,7 +85,8 @@ class Connection:
         self.url = f"{scheme}://{bracketed}:{port}"
         verify: ssl.SSLContext | bool = True
         if scheme == "https":
-            verify = pinned(ca) if pin and ca is not None else trusting(ca)
+            own = certificate if certificate is not None else ca if pin else None
+            verify = pinned(own) if own is not None else trusting(ca)
         # A web proxy of the environment knows nothing of the machines of a studio: trust_env is off.
         self._http = httpx.AsyncClient(
             base_url=self.url,
@@ -90,6 +95,7 @@ class Connection:
             timeout=self.timeout,
             transport=transport,
             trust_env=False,
+            auth=auth,
         )
 
     @property

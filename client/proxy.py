@@ -20,11 +20,12 @@ from .access_calls import AccessCalls
 from .connection import DEFAULT_PORT, Connection
 from .discovery import Target
 from .engine_calls import EngineCalls
+from .farm_calls import FarmCalls
 from .job_calls import JobCalls
 from .node_calls import NodeCalls
 
 
-class RenderServerProxy(JobCalls, EngineCalls, NodeCalls, AccessCalls):
+class RenderServerProxy(JobCalls, EngineCalls, NodeCalls, FarmCalls, AccessCalls):
     """Every route of one node; see :class:`.connection.Connection` for the arguments.
 
     An async context manager: its connections are closed at the end. May be used by several tasks of one event loop.

@@ -24,11 +24,15 @@ def trusting(ca: Path | None = None) -> ssl.SSLContext:
     return context
 
 
-def pinned(certificate: Path) -> ssl.SSLContext:
+def pinned(certificate: Path | bytes) -> ssl.SSLContext:
     """Believe this one certificate and no other, whatever names it is made out for.
 
     For the service on the same machine, which leaves its certificate in its data folder: it is called by an address
-    such as 127.0.0.1, which hardly any certificate has among its names.
+    such as 127.0.0.1, which hardly any certificate has among its names. And for another node of a farm, which has
+    proven that this one is its own.
+
+    Args:
+        certificate: a PEM file, or the certificate itself (DER).
 
     Raises:
         ZordonError: the file cannot be read, or there is no certificate in it.
@@ -41,7 +45,13 @@ def pinned(certificate: Path) -> ssl.SSLContext:
     return context
 
 
-def _add(context: ssl.SSLContext, file: Path) -> None:
+def _add(context: ssl.SSLContext, file: Path | bytes) -> None:
+    if isinstance(file, bytes):
+        try:
+            context.load_verify_locations(cadata=file)
+        except ssl.SSLError as error:
+            raise ZordonError(f"this is no certificate ({error.reason})") from error
+        return
     try:
         context.load_verify_locations(file)
     except ssl.SSLError as error:

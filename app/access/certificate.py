@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import os
 import re
 import ssl
@@ -58,6 +59,14 @@ def check_certificate(certificate: Path, key: Path) -> bytes:
     if os.name == "posix" and key.stat().st_mode & 0o077:
         log.warning("other users of this machine may read the private key", file=str(key), mend=f"chmod 600 {key}")
     return own[0] + b"\n"
+
+
+def fingerprint_of(certificate: Path) -> str:
+    """SHA-256 of the node's own certificate in a file, in hexadecimal; empty if there is none in it."""
+    own = _BLOCK.search(_read(certificate, "tls_cert"))
+    if own is None:
+        return ""
+    return hashlib.sha256(ssl.PEM_cert_to_DER_cert(own[0].decode("ascii"))).hexdigest()
 
 
 def _read(path: Path, setting: str) -> bytes:

@@ -26,6 +26,7 @@ from app.api import (
     node,
     openapi,
     outputs,
+    peers,
     previews,
     start,
 )
@@ -69,6 +70,7 @@ def build_api(settings: Settings, lifespan: Lifespan | None = None) -> FastAPI:
         lifecycle,
         node,
         duty,
+        peers,
         health,
         installs,
         engines,

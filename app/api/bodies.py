@@ -6,14 +6,17 @@ parameters. JSON bodies of declared routes are read here too, so that one limit 
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import AsyncIterator, Mapping
 from typing import TypeVar
 from urllib.parse import parse_qsl
 
 from pydantic import BaseModel, ValidationError
-from starlette.types import Receive
+from starlette.types import Message, Receive
 
 from app.api.errors import ApiError, ClientGone
+from app.peers.signing import BODY_HEADER
+from app.peers.trust import NOT_SIGNED
 
 M = TypeVar("M", bound=BaseModel)
 
@@ -112,6 +115,29 @@ async def read_model(model: type[M], headers: Mapping[bytes, bytes], receive: Re
             raise ApiError(400, f"the field {field!r} is missing", field=field) from error
         name = f"the field {field!r}" if field else "the body"
         raise ApiError(400, f"{name} is wrong: {first['msg']}", field=field or None) from error
+
+
+def signed_body(receive: Receive, digest: str) -> Receive:
+    """``receive()`` of a request whose body another node has signed: its last piece is given on only if all of it is
+    what was signed.
+
+    Args:
+        digest: SHA-256 that the body must have, in hexadecimal.
+    """
+    read = hashlib.sha256()
+    complete = False
+
+    async def checked() -> Message:
+        nonlocal complete
+        message = await receive()
+        if message["type"] == "http.request" and not complete:
+            read.update(message.get("body", b""))
+            complete = not message.get("more_body", False)
+            if complete and read.hexdigest() != digest:
+                raise ApiError(401, "the body is not the one that was signed", title=NOT_SIGNED, field=BODY_HEADER)
+        return message
+
+    return checked
 
 
 def _too_large(limit: int) -> ApiError:

@@ -10,12 +10,14 @@ from fastapi import FastAPI
 from starlette.types import Message, Receive, Scope, Send
 
 from app.access.access import Access
+from app.api.bodies import signed_body
 from app.api.errors import ApiError, ClientGone, error_answer, problem_of
 from app.api.guard import HARMLESS, Guard
 from app.api.lists import BASE_HEADERS
 from app.api.parts import parts_of
 from app.api.permissions import UNNOTED, Permissions
-from app.api.who import CHANGE, WHO, Change, address_of
+from app.api.who import CHANGE, WHO, Change, address_of, signed_of
+from app.peers.trust import Trust
 from app.settings import Settings
 
 _LARGE = 64 * 1024
@@ -29,10 +31,10 @@ _CLOSE = (b"connection", b"close")
 class Front:
     """ASGI: what the server runs."""
 
-    def __init__(self, api: FastAPI, settings: Settings, access: Access) -> None:
+    def __init__(self, api: FastAPI, settings: Settings, access: Access, trust: Trust) -> None:
         self.api = api
         self._permissions: Permissions = api.state.permissions
-        self._guard = Guard(settings, access, self._permissions)
+        self._guard = Guard(settings, access, self._permissions, trust)
         self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
@@ -79,6 +81,8 @@ class Front:
         if refusal is not None:
             await _refuse(send, refusal, headers, body)
             return
+        if (signed := signed_of(scope)) is not None:
+            receive = signed_body(receive, signed.body)
         try:
             done = await parts_of(self.api).hot.serve(scope, receive, send, headers)
         except ClientGone:

@@ -19,7 +19,10 @@ from app.access.identity import Identity
 from app.api.errors import ApiError
 from app.api.names import host_name, is_address_of_socket, is_loopback, own_names
 from app.api.permissions import Permissions
-from app.api.who import WHO, address_of
+from app.api.who import SIGNED, WHO, address_of
+from app.peers.signing import HEADERS as SIGNATURE_HEADERS
+from app.peers.signing import NODE_HEADER, SIGNATURE_HEADER
+from app.peers.trust import Distrust, Trust
 from app.settings import Settings
 from app.version import API_VERSION
 from client.models import AccessKind, Role
@@ -30,6 +33,8 @@ MAX_TARGET = 8192
 
 READY_PATH: Final = "/readyz"
 METRICS_PATH: Final = "/metrics"
+NODE_PATHS: Final = frozenset({"/api/peers/hello", "/api/pairing/exchange"})
+"""What other nodes ask before they can sign; they may call this one by any name, and no browser does."""
 
 HARMLESS: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 """Methods that change nothing."""
@@ -47,12 +52,14 @@ _ONCE = frozenset(
         b"x-api-version",
         b"content-length",
         b"content-type",
+        *(name.lower().encode() for name in SIGNATURE_HEADERS),
     }
 )
 _OWN_PAGES = frozenset({b"same-origin", b"none"})
 """What a browser says of a request (Sec-Fetch-Site) that no page of another origin has made."""
 _TOKEN_WANTED: Final = {"WWW-Authenticate": 'Bearer realm="zordon"'}
 _BEARER = b"Bearer "
+_NODE: Final = NODE_HEADER.lower().encode()
 
 _REMEMBERED = 1024
 
@@ -67,10 +74,12 @@ class Guard:
         settings: names under which it may be called; whether it is on the local network.
         access: the tokens and sessions that let somebody in.
         permissions: what each request asks for.
+        trust: knows the signatures of other nodes.
     """
 
-    def __init__(self, settings: Settings, access: Access, permissions: Permissions) -> None:
+    def __init__(self, settings: Settings, access: Access, permissions: Permissions, trust: Trust) -> None:
         self._access = access
+        self._trust = trust
         self._permissions = permissions
         self._open = permissions.open_paths
         self._open_metrics = settings.metrics_without_token
@@ -93,6 +102,12 @@ class Guard:
         path: str = scope["path"]
         if len(path) + len(scope["query_string"]) > MAX_TARGET:
             return ApiError(414, f"the path and query are longer than {MAX_TARGET} bytes")
+        if _NODE in headers:
+            return self._check_node(scope, headers, path)
+        if path in NODE_PATHS:
+            if b"origin" in headers or b"sec-fetch-site" in headers:
+                return ApiError(403, "this is for other nodes, not for browsers", field="Origin")
+            return None
         host = headers.get(b"host", b"")
         if host not in self._seen and not self._is_ours(host, scope):
             return ApiError(
@@ -142,17 +157,35 @@ class Guard:
         if who.kind is AccessKind.SESSION and origin is None and method not in HARMLESS:
             # Every browser names the page that a changing request comes from; without that it may be any page.
             return ApiError(403, "a change that a browser asks for must come with its Origin", field="Origin")
-        if who.role is not Role.ADMIN:
-            permission = self._permissions.of(method, path)
-            if permission.role is not None and not who.may(permission.role):
-                return ApiError(
-                    403,
-                    f"this token has the role {who.role.value}; {permission.operation} needs the role "
-                    f"{permission.role.value}",
-                    title="Role too low",
-                    field="Authorization",
-                )
-        return None
+        return None if who.role is Role.ADMIN else self._check_role(who, method, path)
+
+    def _check_node(self, scope: Scope, headers: Headers, path: str) -> ApiError | None:
+        """Whether a request is signed by another node of the farm. Its names and origins say nothing then: no web page
+        can sign."""
+        version = headers.get(b"x-api-version")
+        if version is not None and version != _OURS and (refusal := _wrong_version(version)) is not None:
+            return refusal
+        found = self._trust.check(scope["method"], _target(scope), headers)
+        if isinstance(found, Distrust):
+            if found.guessed:
+                seconds = self._access.tries.failed(address_of(scope))
+                if seconds is not None:
+                    return refused_try(seconds, found.message, SIGNATURE_HEADER)
+            return ApiError(401, found.message, title=found.title, field=SIGNATURE_HEADER, headers=_TOKEN_WANTED)
+        scope[WHO] = found.who
+        scope[SIGNED] = found
+        return self._check_role(found.who, scope["method"], path)
+
+    def _check_role(self, who: Identity, method: str, path: str) -> ApiError | None:
+        permission = self._permissions.of(method, path)
+        if permission.role is None or who.may(permission.role):
+            return None
+        return ApiError(
+            403,
+            f"this token has the role {who.role.value}; {permission.operation} needs the role {permission.role.value}",
+            title="Role too low",
+            field="Authorization",
+        )
 
     def wrong_secret(self, scope: Scope, message: str, field: str) -> ApiError:
         """The answer to a wrong secret: 401, or 429 if its address has shown too many."""
@@ -197,6 +230,13 @@ def refused_try(seconds: int | None, message: str, field: str) -> ApiError:
         field=field,
         headers={"Retry-After": str(seconds)},
     )
+
+
+def _target(scope: Scope) -> bytes:
+    """Path and query as they came."""
+    path: bytes = scope.get("raw_path") or scope["path"].encode()
+    query: bytes = scope["query_string"]
+    return path + b"?" + query if query else path
 
 
 def _is_own_origin(origin: bytes, host: bytes, scope: Scope) -> bool:

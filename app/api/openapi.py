@@ -17,10 +17,12 @@ from app.api.permissions import role_of
 from app.version import API_VERSION
 from client.models import (
     AddJob,
+    Beat,
     ChangeNode,
     EditJob,
     EngineKey,
     FrameNotation,
+    Hello,
     Login,
     NewToken,
     PauseNode,
@@ -35,10 +37,12 @@ _REF: Final = "#/components/schemas/"
 _EXTRA_MODELS: Final[tuple[type[BaseModel], ...]] = (
     Problem,
     AddJob,
+    Beat,
     ChangeNode,
     EditJob,
     EngineKey,
     FrameNotation,
+    Hello,
     Login,
     NewToken,
     PauseNode,

@@ -22,6 +22,8 @@ from app.jobs.service import JobService
 from app.jobs.store import Store
 from app.node.node import Node
 from app.outputs.manifest import Manifests
+from app.peers.registry import Peers
+from app.peers.trust import Trust
 from app.render.catalog import EngineCatalog
 from app.render.explaining import Explaining
 from app.render.frame_reading import FrameReader
@@ -54,6 +56,8 @@ class Parts:
     supervisor: Supervisor
     explaining: Explaining
     frames: FrameReader
+    peers: Peers
+    trust: Trust
 
     @cached_property
     def hot(self) -> HotPaths:

@@ -24,6 +24,7 @@ ROLES: Final[Mapping[str, Role | None]] = {
     "login": None,
     "get_health": None,
     "get_readiness": None,  # and says why only to whoever shows a token
+    "hello": None,  # other nodes, which prove themselves in what they say
     # Looking.
     "get_openapi": Role.READ,
     "get_jobs": Role.READ,
@@ -45,6 +46,7 @@ ROLES: Final[Mapping[str, Role | None]] = {
     "get_metrics": Role.READ,
     "get_snapshot": Role.READ,
     "get_full_status": Role.READ,
+    "get_nodes": Role.READ,
     "get_presets": Role.READ,
     "get_engines": Role.READ,
     "get_engine_names": Role.READ,
@@ -67,6 +69,8 @@ ROLES: Final[Mapping[str, Role | None]] = {
     "edit_job": Role.SUBMIT,
     # Another node of the farm.
     "update_subjob": Role.PEER,
+    "beat": Role.PEER,
+    "bye": Role.PEER,
     # What cannot be undone, costs the machine, or gives rights away.
     "delete_job": Role.ADMIN,
     "pause_node": Role.ADMIN,
@@ -84,10 +88,11 @@ ROLES: Final[Mapping[str, Role | None]] = {
     "make_login_code": Role.ADMIN,
     "get_detected_clients": Role.ADMIN,
     "clear_history": Role.ADMIN,
+    "forget_node": Role.ADMIN,
 }
 """The least role by operation id; None: no token is asked for."""
 
-UNNOTED: Final = frozenset({"check_frames"})
+UNNOTED: Final = frozenset({"check_frames", "hello", "beat"})
 """Operations that change nothing although their method could: the audit does not tell of them."""
 
 _REMEMBERED: Final = 2048

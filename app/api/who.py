@@ -13,10 +13,12 @@ from app.access.audit import Fact
 from app.access.identity import Identity
 from app.api.errors import ApiError
 from app.jobs.known import KnownJobs
+from app.peers.trust import Trusted
 from client.models import Role
 
 WHO: Final = "zordon.who"
 CHANGE: Final = "zordon.change"
+SIGNED: Final = "zordon.signed"
 
 MAX_NOTED: Final = 100
 """The most ids in one line of the audit."""
@@ -33,6 +35,11 @@ class Change:
 def who_of(scope: Scope) -> Identity:
     """Whoever sent a request that the guard has let in. Not for routes that are open to everybody."""
     return cast(Identity, scope[WHO])
+
+
+def signed_of(scope: Scope) -> Trusted | None:
+    """What is known of a request that another node has signed; None: it was not."""
+    return cast(Trusted | None, scope.get(SIGNED))
 
 
 def address_of(scope: Scope) -> str:

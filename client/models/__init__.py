@@ -11,6 +11,7 @@ from .engines import (
     MostRecentVersion,
     UnusableEngine,
 )
+from .farm import Beat, Farm, Hello, HelloAnswer, KnownNode, NodeBrief, NodeList, NodeState, PeerNode
 from .frames import FrameNotation, FrameSummary, FrameTimes, JobFrames, RunningFrames
 from .installs import EnginePruned, EngineRelease, EngineReleases, Install, InstallState
 from .jobs import (
@@ -42,6 +43,7 @@ from .problems import Problem
 __all__ = [
     "AccessKind",
     "AddJob",
+    "Beat",
     "ChangeNode",
     "ChildJob",
     "DiskBenchmark",
@@ -56,10 +58,13 @@ __all__ = [
     "EngineReleases",
     "EngineVersionInfo",
     "Explanation",
+    "Farm",
     "FrameNotation",
     "FrameSummary",
     "FrameTimes",
     "FullStatus",
+    "Hello",
+    "HelloAnswer",
     "Install",
     "InstallState",
     "Job",
@@ -68,14 +73,19 @@ __all__ = [
     "JobList",
     "JobPart",
     "JobStatus",
+    "KnownNode",
     "Login",
     "LoginCode",
     "MadeToken",
     "MostRecentVersion",
     "NewToken",
+    "NodeBrief",
+    "NodeList",
     "NodeLoad",
+    "NodeState",
     "NodeStatus",
     "PauseNode",
+    "PeerNode",
     "Problem",
     "Readiness",
     "RenderWindow",

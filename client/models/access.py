@@ -23,6 +23,7 @@ class AccessKind(StrEnum):
     FIRST = "first"  # the setting token, or the file of that name in the data folder; role admin
     TOKEN = "token"  # made by `zordon token add`
     SESSION = "session"  # a browser's cookie, had for a login code
+    NODE = "node"  # another node of the farm, by the signature of its request; role peer
 
 
 class NewToken(BaseModel):

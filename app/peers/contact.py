@@ -1,0 +1,195 @@
+"""One address at which a node is said to be: who answers there is asked again and again, until nobody wants to know.
+
+A contact greets, then beats; what comes of it is told to the registry, which decides what it means for the node.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+import time
+from enum import StrEnum
+from typing import TYPE_CHECKING, Final, Protocol
+
+import structlog
+from pydantic import TypeAdapter
+
+from app.peers.greeting import Greeting, NotUsed
+from app.peers.trust import SAY_HELLO
+from client.addresses import Address
+from client.connection import read
+from client.errors import ProtocolError, RequestRefused, ZordonError
+from client.models import Beat, HelloAnswer, NodeState
+
+if TYPE_CHECKING:
+    from app.peers.peer import Peer
+
+log = structlog.get_logger(__name__)
+
+BEAT_PATH: Final = "/api/peers/beat"
+_BEAT: Final = TypeAdapter(Beat)
+SLOWEST: Final = 5
+"""The most beats between two looks at an address where nobody is."""
+
+
+class Origin(StrEnum):
+    """Who said that a node is at an address."""
+
+    SETTING = "setting"  # --peer, ZORDON_PEERS
+    FOUND = "found"  # announced on the network
+    KNOWN = "known"  # it was there before our start, or another node says so
+    CALLED = "called"  # it asked us from there
+
+
+class Owner(Protocol):
+    """What a contact asks of the registry."""
+
+    interval: float
+    misses: int
+
+    async def greet(self, address: Address) -> Greeting:
+        """Raises NotUsed, ZordonError."""
+
+    async def accept(self, contact: Contact, greeting: Greeting) -> Peer | None:
+        """Whose contact this is from now on; None: nobody's, and ``contact`` has the reason."""
+
+    def beat_for(self, node_id: str) -> Beat:
+        """What this node says to another one."""
+
+    def answered(self, contact: Contact, beat: Beat) -> None:
+        """The node of a contact has answered."""
+
+    def missed(self, contact: Contact, reason: str) -> None:
+        """It has not."""
+
+    def refused(self, contact: Contact, reason: str) -> None:
+        """It answers, but is not used."""
+
+
+class Contact:
+    """Looks after one address.
+
+    Attributes:
+        origins: who said so.
+        peer: the node that has proven itself here.
+        state: of the address, if it is nobody's: away or refused; None: it was not asked yet.
+        reason: why.
+        said: what whoever answers says of itself.
+        hidden: it is this node itself, or another address of a node that is listed already.
+    """
+
+    def __init__(self, address: Address, origin: Origin, owner: Owner, name: str = "") -> None:
+        self.address = address
+        self.origins = {origin}
+        self.name = name
+        self.peer: Peer | None = None
+        self.state: NodeState | None = None
+        self.reason = ""
+        self.said: HelloAnswer | None = None
+        self.hidden = False
+        self.answered_at: float | None = None
+        self._owner = owner
+        self._greeting: Greeting | None = None
+        self._wake = asyncio.Event()
+        self._silent = 0  # looks in a row at which nobody answered
+
+    @property
+    def greeting(self) -> Greeting | None:
+        """The hello that holds now."""
+        return self._greeting
+
+    def wake(self) -> None:
+        """Look now, and as often as for a node that is there."""
+        self._silent = 0
+        self._wake.set()
+
+    def drop(self) -> None:
+        """Say hello again at the next look."""
+        self._greeting = None
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            begun = time.monotonic()
+            self._wake.clear()
+            try:
+                beats = await self._look()
+            except Exception:
+                # Whatever somebody else's program has answered: this one goes on.
+                log.exception("a look at another node failed", address=str(self.address))
+                beats = SLOWEST
+            wait = beats * self._owner.interval - (time.monotonic() - begun)
+            try:
+                async with asyncio.timeout(max(0.0, wait)):
+                    await self._wake.wait()
+            except TimeoutError:
+                continue
+
+    async def _look(self) -> int:
+        """Greet or beat once. Returns after how many beats to look again."""
+        if self._greeting is None:
+            try:
+                greeting = await self._owner.greet(self.address)
+            except NotUsed as error:
+                self.said = error.answer
+                return self._refused(str(error))
+            except ProtocolError as error:
+                return self._refused(str(error))
+            except ZordonError as error:
+                return self._unreached(str(error))
+            self.said = greeting.answer
+            self.peer = await self._owner.accept(self, greeting)
+            if self.peer is None:
+                await greeting.client.aclose()
+                self._silent = 0
+                return SLOWEST
+            self._greeting = greeting
+        return await self._beat(self._greeting)
+
+    async def _beat(self, greeting: Greeting) -> int:
+        asked = self._owner.beat_for(greeting.answer.node)
+        asked.nonce = secrets.token_hex(16)
+        try:
+            response = await greeting.client.post(
+                BEAT_PATH, asked.model_dump(mode="json"), timeout=self._owner.interval
+            )
+            beat = read(_BEAT, response)
+        except RequestRefused as error:
+            if error.title == SAY_HELLO:
+                self._greeting = None
+                return 0 if self._again() else 1
+            self._greeting = None
+            return self._refused(f"it refuses this node: {error}")
+        except ProtocolError as error:
+            self._greeting = None
+            return self._refused(str(error))
+        except ZordonError as error:
+            return self._unreached(str(error))
+        if beat.nonce != asked.nonce or beat.node.id != greeting.answer.node:
+            self._greeting = None
+            return self._refused("its answer belongs to another question")
+        self._silent = 0
+        self.state, self.reason, self.hidden = NodeState.ONLINE, "", False
+        self._owner.answered(self, beat)
+        return 1
+
+    def _again(self) -> bool:
+        """Whether to greet at once: not twice in a row."""
+        self._silent += 1
+        return self._silent == 1
+
+    def _refused(self, reason: str) -> int:
+        self._silent = min(self._silent + 1, SLOWEST)
+        self.state, self.reason = NodeState.REFUSED, reason[:1000]
+        self._owner.refused(self, self.reason)
+        return self._silent
+
+    def _unreached(self, reason: str) -> int:
+        self.state, self.reason = NodeState.AWAY, reason[:1000]
+        self._owner.missed(self, self.reason)
+        peer = self.peer
+        if peer is not None and peer.usable:
+            return 1  # it has some misses left
+        self._greeting = None  # whoever answers next may be somebody else
+        self._silent = min(self._silent + 1, SLOWEST)
+        return self._silent

@@ -1,0 +1,99 @@
+"""A node of the farm as this one knows it, and what changes about it."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from app.peers.client import PeerClient
+from client.addresses import Address
+from client.errors import ConnectionFailed
+from client.models import NodeBrief, NodeState, PeerNode
+
+
+@dataclass(frozen=True, slots=True)
+class PeerChange:
+    """A node came, went, or is not used any more; ``reason`` says why, for people."""
+
+    node_id: str
+    state: NodeState
+    reason: str
+
+
+PeerListener = Callable[[PeerChange], None]
+
+
+class Peer:
+    """Another node that has proven itself once. One object for it as long as this service runs and nobody has it
+    forgotten; ask for :attr:`client` each time, for a node may move.
+
+    Attributes:
+        brief: what it said of itself last.
+        state: what is known of it now.
+        reason: why it is not online; empty if it is.
+        instance: made anew at each of its starts.
+        answered: when it answered last, by ``time.monotonic()``; None: not since our start.
+    """
+
+    def __init__(self, brief: NodeBrief, address: Address) -> None:
+        self.brief = brief
+        self.place = address
+        self.state = NodeState.AWAY
+        self.reason = "it has not answered since this node's start"
+        self.instance = ""
+        self.answered: float | None = None
+        self._client: PeerClient | None = None
+
+    @property
+    def id(self) -> str:
+        """32 hexadecimal digits."""
+        return self.brief.id
+
+    @property
+    def name(self) -> str:
+        """For people; two nodes may have the same."""
+        return self.brief.name
+
+    @property
+    def address(self) -> str:
+        """``host:port``."""
+        return self.place.place
+
+    @property
+    def usable(self) -> bool:
+        """Whether it can be asked for something now."""
+        return self.state is NodeState.ONLINE
+
+    @property
+    def client(self) -> PeerClient:
+        """What asks it.
+
+        Raises:
+            ConnectionFailed: it has not been reached since our start.
+        """
+        if self._client is None:
+            raise ConnectionFailed(f"{self.name} has not been reached yet")
+        return self._client
+
+    def reached(self, client: PeerClient, instance: str, address: Address) -> PeerClient | None:
+        """It has proven itself at an address. Returns the client of before, for whoever closes it."""
+        before, self._client = self._client, client
+        self.instance, self.place = instance, address
+        return before
+
+    def let_go(self) -> PeerClient | None:
+        """Nobody asks it any more. Returns its client, for whoever closes it."""
+        before, self._client = self._client, None
+        return before
+
+    def age(self) -> float | None:
+        """Seconds since it answered last."""
+        return None if self.answered is None else round(max(0.0, time.monotonic() - self.answered), 3)
+
+    def wire(self) -> PeerNode:
+        """As clients see it."""
+        return PeerNode(**dict(self.brief), address=self.address, state=self.state, reason=self.reason, age=self.age())
+
+    def __repr__(self) -> str:
+        return f"<Peer {self.name} {self.id[:8]} {self.state.value}>"

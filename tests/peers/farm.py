@@ -1,0 +1,51 @@
+"""Farms for tests: real services on loopback that know one secret."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+from app.cli.own_service import own_service
+from client import RenderServerProxy
+from client.models import NodeList, PeerNode
+
+SECRET = "a secret of the tests' farm"
+QUICK = {"ZORDON_ENGINE_SOURCES": "[]", "ZORDON_BEAT_SECONDS": "0.25", "ZORDON_BEAT_MISSES": "8"}
+"""Beats that do not make a test wait, with the same seconds until a node is away."""
+
+
+@asynccontextmanager
+async def farm_node(
+    folder: Path, name: str, *peers: RenderServerProxy | str, secret: str | None = SECRET, **settings: str
+) -> AsyncIterator[RenderServerProxy]:
+    """A service that is in the farm, while the context lasts.
+
+    Args:
+        peers: nodes, or addresses, that it is told of.
+        settings: further ones as environment variables.
+    """
+    places = [f'"{peer if isinstance(peer, str) else peer.connection.address}"' for peer in peers]
+    given = {**QUICK, "ZORDON_NAME": name, "ZORDON_PEERS": f"[{','.join(places)}]", **settings}
+    if secret is not None:
+        given["ZORDON_FARM_SECRET"] = secret
+    async with own_service(folder / name, given) as node:
+        token = await asyncio.to_thread((folder / name / "token").read_text)
+        async with RenderServerProxy("127.0.0.1", node.connection.port, token.strip()) as proxy:
+            yield proxy
+
+
+async def nodes_until(node: RenderServerProxy, right: Callable[[dict[str, PeerNode]], bool]) -> dict[str, PeerNode]:
+    """The nodes on a node's list by name, once ``right`` says that they are as they should be."""
+    found: NodeList | None = None
+    try:
+        async with asyncio.timeout(60):
+            while True:
+                found = await node.get_nodes()
+                named = {one.name: one for one in found.nodes}
+                if right(named):
+                    return named
+                await asyncio.sleep(0.02)  # there is nothing to wait for: the list is what is tested
+    except TimeoutError:
+        raise AssertionError(f"it never came about: {found}") from None
