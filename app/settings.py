@@ -6,17 +6,24 @@ The file is ``settings.yaml`` in the data folder; the environment variable of ``
 
 from __future__ import annotations
 
+import json
 import os
 import re
 import socket
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Literal
 
 import platformdirs
 import yaml
 from pydantic import Field, ValidationError, field_validator, model_validator
-from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict, YamlConfigSettingsSource
+from pydantic_settings import (
+    BaseSettings,
+    NoDecode,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    YamlConfigSettingsSource,
+)
 from pydantic_settings import SettingsError as SourceError
 
 from client.addresses import parse_address
@@ -75,7 +82,7 @@ class Settings(BaseSettings):
         min_length=16,
         description="What all nodes of a farm know, for containers; unset: what `zordon pair` and `join` have kept.",
     )
-    peers: list[str] = Field(
+    peers: Annotated[list[str], NoDecode] = Field(
         default_factory=list,
         description="Addresses (HOST:PORT) of other nodes of the farm, where multicast does not go.",
     )
@@ -191,6 +198,16 @@ class Settings(BaseSettings):
         description="How long a client has for the head of a request; twice as long between pieces of a body.",
     )
     shutdown_seconds: float = Field(5.0, ge=0, description="How long open requests may finish when the service stops.")
+
+    @field_validator("peers", mode="before")
+    @classmethod
+    def _split(cls, value: object) -> object:
+        """In the environment with commas between them, or as JSON like every other list."""
+        if not isinstance(value, str):
+            return value
+        if value.lstrip().startswith("["):
+            return json.loads(value)
+        return [one.strip() for one in value.split(",") if one.strip()]
 
     @field_validator("peers")
     @classmethod

@@ -106,7 +106,7 @@ class Guard:
             return self._check_node(scope, headers, path)
         if path in NODE_PATHS:
             if b"origin" in headers or b"sec-fetch-site" in headers:
-                return ApiError(403, "this is for other nodes, not for browsers", field="Origin")
+                return ApiError(403, "requests of other web pages are refused: this is for other nodes", field="Origin")
             return None
         host = headers.get(b"host", b"")
         if host not in self._seen and not self._is_ours(host, scope):

@@ -16,6 +16,7 @@ from app.api.parts import PartsOf
 from app.api.who import address_of, signed_of
 from app.peers.greeting import answer_hello
 from app.peers.registry import SameId
+from app.peers.signing import SIGNATURE_HEADER
 from app.peers.trust import NODE_PREFIX, Trusted
 from client.models import Beat, Farm, Hello, HelloAnswer, NodeList
 
@@ -65,7 +66,7 @@ async def hello(request: Request, parts: PartsOf) -> HelloAnswer:
     "/peers/beat",
     operation_id="beat",
     summary="A node tells how it is",
-    responses=failures(s403="It is no node that asks.", s409="Another service has the id of the node that asks."),
+    responses=failures(s400="It is no node that asks.", s409="Another service has the id of the node that asks."),
     openapi_extra=json_body(Beat),
 )
 async def beat(request: Request, parts: PartsOf) -> Beat:
@@ -83,7 +84,7 @@ async def beat(request: Request, parts: PartsOf) -> Beat:
     operation_id="bye",
     summary="A node stops",
     response_class=Response,
-    responses=text("The word success.") | failures(s403="It is no node that asks."),
+    responses=text("The word success.") | failures(s400="It is no node that asks."),
 )
 async def bye(request: Request, parts: PartsOf) -> Response:
     """Another node says goodbye; it is not asked for anything until it is back."""
@@ -96,7 +97,9 @@ async def bye(request: Request, parts: PartsOf) -> Response:
 def _node(request: Request) -> Trusted:
     signed = signed_of(request.scope)
     if signed is None:
-        raise ApiError(403, "only another node of the farm, which signs its requests, may say this")
+        raise ApiError(
+            400, "only another node of the farm may say this, and it signs its requests", field=SIGNATURE_HEADER
+        )
     return signed
 
 

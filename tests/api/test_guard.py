@@ -83,9 +83,10 @@ async def test_with_lan_the_address_that_was_called_is_a_name(shared_api: Api, a
     headers = {b"host": b"192.168.7.7:8080", b"authorization": f"Bearer {TOKEN}".encode()}
     listed = {**there, "headers": list(headers.items())}
     access, permissions = shared_api.parts.access, shared_api.application.api.state.permissions
-    on_lan = Guard(load_settings(lan=True), access, permissions)
+    trust = shared_api.parts.trust
+    on_lan = Guard(load_settings(lan=True), access, permissions, trust)
     assert on_lan.check(listed, headers) is None
-    refusal = Guard(load_settings(), access, permissions).check(listed, headers)
+    refusal = Guard(load_settings(), access, permissions, trust).check(listed, headers)
     assert refusal is not None
     assert refusal.field == "Host"
     other = {**headers, b"host": b"192.168.7.8:8080"}
