@@ -234,15 +234,18 @@ class FrameSet:
 
     def notation(self, positions: IndexSet | None = None) -> str:
         """The set, or the part of it at ``positions``, as text that :meth:`parse` reads; ``""`` if there is nothing."""
-        runs = self.runs if positions is None else self._slices(positions)
-        return ",".join(_run_text(run) for run in runs)
+        return self._notation if positions is None else _text(self._slices(positions))
 
-    @property
+    @cached_property
+    def _notation(self) -> str:
+        return _text(self.runs)
+
+    @cached_property
     def lowest(self) -> int:
         """The smallest frame number."""
         return min(min(run[0], run[-1]) for run in self.runs)
 
-    @property
+    @cached_property
     def highest(self) -> int:
         """The largest frame number."""
         return max(max(run[0], run[-1]) for run in self.runs)
@@ -320,6 +323,10 @@ def _runs_of(frames: Iterable[int]) -> tuple[range, ...]:
         sign = step if len(pending) > 1 else 1
         runs.append(range(pending[0], pending[-1] + (1 if sign > 0 else -1), sign))
     return tuple(runs)
+
+
+def _text(runs: Iterable[range]) -> str:
+    return ",".join([_run_text(run) for run in runs])
 
 
 def _run_text(run: range) -> str:

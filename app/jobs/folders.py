@@ -89,11 +89,11 @@ class DataFolder:
 
     def attempt(self, job_id: str, attempt: str) -> Path:
         """Where the engine writes during an attempt."""
-        return self.jobs / job_id / "attempts" / attempt
+        return self.jobs.joinpath(job_id, "attempts", attempt)
 
     def session(self, job_id: str, session: str) -> Path:
         """The scratch folder of a session."""
-        return self.jobs / job_id / "sessions" / session
+        return self.jobs.joinpath(job_id, "sessions", session)
 
     def project(self, project_path: str) -> Path:
         """The project of a job: ``projects/…`` below the data folder, or an absolute path that is read in place."""
@@ -109,14 +109,14 @@ class DataFolder:
         """Remove scratch folders, most of which are empty; one that is gone already is no matter."""
         for folder in folders:
             try:
-                if folder.is_symlink():  # an engine has put it there
-                    folder.unlink()
-                else:
-                    folder.rmdir()
+                folder.rmdir()
             except FileNotFoundError:
                 continue
             except OSError:
-                shutil.rmtree(folder, onerror=_tell_leftover)
+                if folder.is_symlink():  # an engine has put it there
+                    folder.unlink(missing_ok=True)
+                else:
+                    shutil.rmtree(folder, onerror=_tell_leftover)
 
     def throw_away(self, path: Path) -> None:
         """Take a folder or file of ours out of sight at once, then remove it; what is left is removed at next start."""

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 
 from pydantic import JsonValue
 
@@ -121,7 +122,7 @@ class JobState:
     children_ended: Mapping[str, str] = field(default_factory=dict)  # id of an ended child: its status
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class JobRecord:
     """One job. A new one is made for every change; see :mod:`app.jobs.transitions`."""
 
@@ -153,6 +154,10 @@ class JobRecord:
     def waiting_positions(self) -> IndexSet:
         """Positions of the frames that nobody renders, has rendered or has given up; none if the job is ending or
         waits for space on the disk."""
+        return self._waiting
+
+    @cached_property
+    def _waiting(self) -> IndexSet:
         if self.state.ending is not None or self.state.needs_space:
             return NO_FRAMES
         return self.spec.frames.all_positions() - self.state.done - self.state.failed - self.running_positions()

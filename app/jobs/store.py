@@ -27,7 +27,7 @@ LAZY_SECONDS = 0.2
 """The longest that a change which can wait does wait for another one to share its commit."""
 
 BATCH = 512
-"""The most changes that share one commit."""
+"""With so many changes a commit takes no more."""
 
 _DAMAGED = ("SQLITE_CORRUPT", "SQLITE_NOTADB")
 
@@ -48,10 +48,12 @@ class Store:
 
     def __init__(self, path: Path) -> None:
         self._path = path
-        self._queue: queue.SimpleQueue[_Change | Callable[[sqlite3.Connection], None] | None] = queue.SimpleQueue()
+        self._queue: queue.SimpleQueue[list[_Change] | Callable[[sqlite3.Connection], None] | None] = (
+            queue.SimpleQueue()
+        )
         self._thread: threading.Thread | None = None
         self._loop: asyncio.AbstractEventLoop | None = None
-        self._lazy: list[_Change] = []
+        self._waiting: list[_Change] = []
         self._lazy_timer: asyncio.TimerHandle | None = None
         self.store_id = ""
         self.epoch = 0
@@ -75,7 +77,7 @@ class Store:
 
     async def close(self) -> None:
         """Commit what waits, close the file, end the thread."""
-        self._hand_over_lazy()
+        self._hand_over()
         if self._thread is not None:
             thread, self._thread = self._thread, None
             self._queue.put(None)
@@ -99,21 +101,22 @@ class Store:
         if self._thread is None:
             done.set_exception(StoreError("the store is closed"))
         elif lazy:
-            self._lazy.append(_Change(statements, committed, done))
+            self._waiting.append(_Change(statements, committed, done))
             if self._lazy_timer is None:
-                self._lazy_timer = self._loop.call_later(LAZY_SECONDS, self._hand_over_lazy)
+                self._lazy_timer = self._loop.call_later(LAZY_SECONDS, self._hand_over)
         else:
-            self._hand_over_lazy()
-            self._queue.put(_Change(statements, committed, done))
+            self._waiting.append(_Change(statements, committed, done))
+            self._hand_over()
         return done
 
-    def _hand_over_lazy(self) -> None:
+    def _hand_over(self) -> None:
+        """Wake the writer, once for all that waits."""
         if self._lazy_timer is not None:
             self._lazy_timer.cancel()
             self._lazy_timer = None
-        for change in self._lazy:
-            self._queue.put(change)
-        self._lazy.clear()
+        if self._waiting:
+            changes, self._waiting = self._waiting, []
+            self._queue.put(changes)
 
     async def read(self, query: Callable[[sqlite3.Connection], T]) -> T:
         """Run a query on the writer thread, after what was asked to be written before it.
@@ -123,7 +126,7 @@ class Store:
         """
         if self._thread is None or self._loop is None:
             raise StoreError("the store is closed")
-        self._hand_over_lazy()
+        self._hand_over()
         loop, answer = self._loop, self._loop.create_future()
 
         def ask(connection: sqlite3.Connection) -> None:
@@ -160,9 +163,9 @@ class Store:
         while True:
             item = self._queue.get()
             batch: list[_Change] = []
-            while isinstance(item, _Change):
-                batch.append(item)
-                if len(batch) == BATCH:
+            while isinstance(item, list):
+                batch += item
+                if len(batch) >= BATCH:
                     break
                 try:
                     item = self._queue.get_nowait()
@@ -172,7 +175,7 @@ class Store:
                 self._commit(connection, loop, batch)
             if item is None:
                 return
-            if not isinstance(item, _Change):
+            if not isinstance(item, list):
                 item(connection)
 
     def _commit(

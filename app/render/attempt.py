@@ -104,6 +104,7 @@ class Attempt:
     _frame_began: float = 0.0
     _progressed: float = 0.0
     _stalled: str = ""
+    _watch: asyncio.Task[None] | None = None
 
     def listen(self) -> None:
         """Hear the session from now on; called before the process is started, so that nothing it says is missed."""
@@ -117,7 +118,8 @@ class Attempt:
         self.listen()
         if self.session.takes_chunks:
             self.session.feed(self.chunk)
-        watch = asyncio.get_running_loop().create_task(self._watch_stall())
+        # A task only once there is something to watch: most chunks of quick frames are over before.
+        watch = asyncio.get_running_loop().call_later(_pause(self.stall_seconds), self._begin_watch)
         try:
             while True:
                 outcome = await self._handle(await self._events.get())
@@ -125,8 +127,10 @@ class Attempt:
                     return outcome
         finally:
             watch.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await watch
+            if self._watch is not None:
+                self._watch.cancel()
+                with contextlib.suppress(asyncio.CancelledError):
+                    await self._watch
             self.session.listener = None
 
     async def _handle(self, event: SessionEvent) -> Outcome | None:
@@ -252,20 +256,27 @@ class Attempt:
     def _first_left(self) -> int | None:
         return next((frame for frame in self.chunk.frames if frame in self._left), None)
 
+    def _begin_watch(self) -> None:
+        self._watch = asyncio.get_running_loop().create_task(self._watch_stall())
+
     async def _watch_stall(self) -> None:
         """Ends the session when it is stalled, by the rule of :mod:`app.render.stall`."""
         watch = StallWatch()
         while True:
             known = self.ports.seconds_per_frame() if self.divisible and self.session.opened else None
             seconds = patience(self.stall_seconds, known)
-            await asyncio.sleep(min(seconds / 4, 15.0))
             process = self.session.process
-            if process is None:
-                continue
-            cpu = await asyncio.to_thread(process.cpu_seconds)
-            gpu = await asyncio.to_thread(self.ports.gpu_seconds, process.pid)
-            signs = Signs(time.monotonic(), self._progressed, self.session.last_sign, cpu, gpu)
-            if story := watch.look(signs, seconds):
-                self._stalled = story
-                self.session.stop("it is stalled")
-                return
+            if process is not None:
+                cpu = await asyncio.to_thread(process.cpu_seconds)
+                gpu = await asyncio.to_thread(self.ports.gpu_seconds, process.pid)
+                signs = Signs(time.monotonic(), self._progressed, self.session.last_sign, cpu, gpu)
+                if story := watch.look(signs, seconds):
+                    self._stalled = story
+                    self.session.stop("it is stalled")
+                    return
+            await asyncio.sleep(_pause(seconds))
+
+
+def _pause(patience: float) -> float:
+    """Seconds between two looks at an attempt that may be without a sign for so many."""
+    return min(patience / 4, 15.0)

@@ -1,7 +1,7 @@
 """Why an attempt failed, by all that is known: what the engine said, how it ended, what the machine says of that time.
 
 The cause decides what happens next (:mod:`app.jobs.transitions`): what retrying can mend is tried again, what it cannot
-is told at once, and a full disk is waited for. Pure, but for :func:`count_oom_kills`.
+is told at once, and a full disk is waited for. Pure.
 """
 
 from __future__ import annotations
@@ -9,7 +9,6 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from pathlib import Path
 
 from app.render.attempt import Failed
 from engines.contract import FailureCause
@@ -81,30 +80,3 @@ def _said(failed: Failed, cause: FailureCause, text: str) -> Failed:
     known = text.strip()[:300]
     message = failed.message if known in failed.message else f"{failed.message}; it said: {known}"
     return replace(failed, cause=cause, message=message)
-
-
-def count_oom_kills() -> int | None:
-    """How many processes the kernel has ended for want of memory since the boot, on this machine or in the container.
-
-    Blocks for less than a millisecond. None where the system does not tell.
-    Source: proc(5) ``/proc/vmstat`` and the kernel's cgroup-v2.rst, ``memory.events``.
-    """
-    found = [_counter(Path("/proc/vmstat"))]
-    try:
-        own = Path("/proc/self/cgroup").read_text()
-    except OSError:
-        own = ""
-    for line in own.splitlines():
-        if line.startswith("0::/"):
-            found.append(_counter(Path("/sys/fs/cgroup") / line[4:] / "memory.events"))
-    known = [count for count in found if count is not None]
-    return sum(known) if known else None
-
-
-def _counter(path: Path) -> int | None:
-    try:
-        text = path.read_text()
-    except OSError:
-        return None
-    match = re.search(r"^oom_kill (\d+)$", text, re.MULTILINE)
-    return int(match[1]) if match else None

@@ -59,7 +59,7 @@ class Session:
         self.last_sign = time.monotonic()
         self.stopping = ""
         self.opened = False  # whether its project is open, as far as it said
-        self.oom_kills: int | None = None  # see app.render.causes, at its start
+        self.oom_kills: int | None = None  # see app.render.oom_kills, at its start
         self._voice = log.voice()
         self._store_id = store_id
         self._log = log
@@ -68,6 +68,7 @@ class Session:
         self._parts = parts  # the folder of the parts that it puts together; None: it renders
         self.excess = ""  # what it has written too much of, if it was stopped for that
         self._folders: tuple[Path, ...] = (request.folder,)  # that it may write in now
+        self._bounding_timer: asyncio.TimerHandle | None = None
         self._bounding: asyncio.Task[None] | None = None
         self._watcher: asyncio.Task[None] | None = None
         self._stopper: asyncio.Task[None] | None = None
@@ -107,7 +108,7 @@ class Session:
         if not command.takes_chunks:
             self.process.close_stdin()
         self._watcher = asyncio.get_running_loop().create_task(self._watch(self.process))
-        self._bounding = asyncio.get_running_loop().create_task(self._bound())
+        self._bounding_timer = asyncio.get_running_loop().call_later(FIRST_LOOK_SECONDS, self._begin_bounding)
         return self.process
 
     def _prepare(self, command: Command) -> None:
@@ -174,19 +175,24 @@ class Session:
         leftovers = await process.sweep()
         if leftovers:
             self._log.say(f"{leftovers} processes that it left behind were ended")
+        if self._bounding_timer is not None:
+            self._bounding_timer.cancel()
         if self._bounding is not None:
             self._bounding.cancel()
             await asyncio.wait([self._bounding])
         if self.listener is not None:
             self.listener(Exited(code, leftovers))
 
+    def _begin_bounding(self) -> None:
+        self._bounding = asyncio.get_running_loop().create_task(self._bound())
+
     async def _bound(self) -> None:
         """Ends the process when it has written more than it may. Files grow slowly: looked at ever less often."""
         pause = FIRST_LOOK_SECONDS
-        while not self.excess:
-            await asyncio.sleep(pause)
+        while not (excess := await asyncio.to_thread(self._confinement.excess, self._folders)):
             pause = min(2 * pause, LAST_LOOK_SECONDS)
-            self.excess = await asyncio.to_thread(self._confinement.excess, self._folders)
+            await asyncio.sleep(pause)
+        self.excess = excess
         self.stop("it wrote too much")
 
     def _event_line(self, line: bytes) -> None:

@@ -31,8 +31,8 @@ from app.jobs.store import Statement, StoreError
 from app.render.at_work import JobAtWork
 from app.render.attempt import Attempt, AttemptPorts, Failed, Held, Outcome, Stopped, Succeeded
 from app.render.awaiting import check_engine
-from app.render.causes import MachineSigns, classify, count_oom_kills, out_of_space
-from app.render.processes import LaunchError, boot_id
+from app.render.causes import MachineSigns, classify, out_of_space
+from app.render.processes import EngineProcess, LaunchError, boot_id
 from app.render.queue import TAKEN_BACK
 from app.render.session import Session
 from engines.contract import Chunk, EngineVersion, ExpectedOutput, FailureCause, Ready, Refusal, SessionRequest
@@ -42,6 +42,10 @@ if TYPE_CHECKING:
     from app.render.supervisor import Supervisor
 
 log = structlog.get_logger(__name__)
+
+NOTE_SECONDS = 0.1
+"""A process that lives so long is noted in the store, for a start after a crash. Younger ones are found by their cookie
+alone, as all are until the note is committed."""
 
 
 class Slot:
@@ -55,6 +59,7 @@ class Slot:
         self._work: JobAtWork | None = None
         self._job = ""  # the job that it has entered
         self._finished: tuple[str, AttemptEnded] | None = None  # the job, and what is not yet reported of it
+        self._noting: asyncio.TimerHandle | None = None  # the process that is not yet noted in the store
         self._stop_reason = ""
         self._closing = False
         self._idle = asyncio.Event()
@@ -173,7 +178,10 @@ class Slot:
         if session is None:
             return
         await session.close()
-        if session.process is not None:
+        if self._noting is not None:  # it was over before it was worth a row
+            self._noting.cancel()
+            self._noting = None
+        elif session.process is not None:
             self._owner.jobs.note(queries.end_process(session.id))
         self._owner.discard(session.request.folder)
 
@@ -209,11 +217,10 @@ class Slot:
                     confinement=owner.confinement,
                     parts=owner.folders.parts(record.id) if assembles else None,
                 )
-                # Beside the commit, not after it: both are waited for before the process starts.
-                _, session.oom_kills = await asyncio.gather(committed, asyncio.to_thread(count_oom_kills))
+                session.oom_kills = owner.oom_kills.recent()
             else:
                 await asyncio.to_thread(owner.confinement.make, chunk.folder)
-                await committed
+            await committed
             if self._stop_reason:
                 return Stopped(self._stop_reason)
             if assembles:
@@ -251,7 +258,7 @@ class Slot:
         session, space = self._session, self._owner.space
         free = await space.free()
         before = session.oom_kills if session is not None else None
-        after = await asyncio.to_thread(count_oom_kills) if failed.code is not None else None
+        after = self._owner.oom_kills.count() if failed.code is not None else None
         kills = after - before if after is not None and before is not None else None
         failed = classify(failed, session.tail if session is not None else (), MachineSigns(kills, free))
         short = free is not None and free < space.needed and space.may_wait(self._job)
@@ -286,9 +293,14 @@ class Slot:
         self._session = session
         process = await session.open(attempt, chunk)
         self._owner.catalog.used(session.request.version)
-        self._owner.jobs.note(queries.begin_process(attempt, process.pid, process.started, boot_id()))
+        self._noting = asyncio.get_running_loop().call_later(NOTE_SECONDS, self._note, session.id, process)
         if self._stop_reason:
             session.stop(self._stop_reason)
+
+    def _note(self, session: str, process: EngineProcess) -> None:
+        self._noting = None
+        if started := process.started:
+            self._owner.jobs.note(queries.begin_process(session, process.pid, started, boot_id()))
 
     def _ports(self, record: JobRecord, chunk: Chunk, version: EngineVersion, assembles: bool) -> AttemptPorts:
         assert self._work is not None

@@ -22,6 +22,7 @@ from app.render.catalog import EngineCatalog
 from app.render.confinement import Confinement
 from app.render.delivery import Delivery
 from app.render.logs import JobLog, LogWriter
+from app.render.oom_kills import OomKills
 from app.render.queue import TAKEN_BACK, RenderQueue
 from app.render.slot import Slot
 from app.render.space import Space
@@ -30,6 +31,9 @@ from client.models import JobStatus
 from engines.contract import EngineVersion
 
 log = structlog.get_logger(__name__)
+
+DISCARD_SECONDS = 0.1
+"""Between two times at which scratch folders are removed: those of many short attempts go together."""
 
 FramesListener = Callable[[JobRecord, EngineVersion, Mapping[str, str]], None]
 """Called on the event loop when a job has new outputs, with the engine's own word on colour; must not wait."""
@@ -56,12 +60,15 @@ class Supervisor:
         self.queue = RenderQueue(jobs.live)
         self.confinement = Confinement(settings, folders)
         self.space = Space(folders.root, settings.min_free_bytes, self._space_found)
+        self.oom_kills = OomKills()
         self.on_frames: FramesListener | None = None
         self._writer = LogWriter(settings.max_log_bytes)
         self._slots: list[Slot] = []
         self._tasks: list[asyncio.Task[None]] = []
         self._at_work: dict[str, JobAtWork] = {}
         self._discarded: list[Path] = []
+        self._discard_timer: asyncio.TimerHandle | None = None
+        self._discard_at = 0.0  # on the event loop's clock, not before
         self._discarding: asyncio.Task[None] | None = None
         self._forgetting: set[asyncio.Task[None]] = set()
         self._closing = False
@@ -91,11 +98,13 @@ class Supervisor:
         for task in self._tasks:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
-        if self._discarding is not None:
-            await self._discarding
+        if self._discard_timer is not None:
+            self._discard_timer.cancel()
+        await self._discard(self._discarding)
         if self._forgetting:
             await asyncio.wait(self._forgetting)
         await self._writer.close()
+        self.oom_kills.close()
 
     async def settled(self, job_id: str) -> None:
         """Wait until no process of the job is alive."""
@@ -153,8 +162,9 @@ class Supervisor:
     def discard(self, folder: Path) -> None:
         """Have a scratch folder removed soon. Folders that come close together are removed together."""
         self._discarded.append(folder)
-        if self._discarding is None:
-            self._discarding = asyncio.get_running_loop().create_task(self._discard())
+        if self._discard_timer is None:
+            loop = asyncio.get_running_loop()
+            self._discard_timer = loop.call_at(self._discard_at, self._begin_discard)
 
     def _forget_parts(self, job_id: str) -> None:
         task = asyncio.get_running_loop().create_task(asyncio.to_thread(self.delivery.forget_parts, job_id))
@@ -166,11 +176,17 @@ class Supervisor:
         if not task.cancelled() and (error := task.exception()) is not None:
             log.warning("the parts of a job could not be removed", reason=str(error))
 
-    async def _discard(self) -> None:
-        while self._discarded:
-            folders, self._discarded = self._discarded, []
-            await asyncio.to_thread(self.folders.discard, folders)
-        self._discarding = None
+    def _begin_discard(self) -> None:
+        self._discard_timer = None
+        loop = asyncio.get_running_loop()
+        self._discard_at = loop.time() + DISCARD_SECONDS
+        self._discarding = loop.create_task(self._discard(self._discarding))
+
+    async def _discard(self, before: asyncio.Task[None] | None) -> None:
+        if before is not None:
+            await before
+        folders, self._discarded = self._discarded, []
+        await asyncio.to_thread(self.folders.discard, folders)
 
     # --- effects -------------------------------------------------------------------------------------------------
 

@@ -7,7 +7,8 @@ import sys
 import pytest
 
 from app.render.attempt import Failed
-from app.render.causes import FULL_BYTES, MachineSigns, classify, count_oom_kills
+from app.render.causes import FULL_BYTES, MachineSigns, classify
+from app.render.oom_kills import OomKills
 from engines.contract import FailureCause
 
 C = FailureCause
@@ -75,6 +76,13 @@ def test_ordinary_words_are_no_causes() -> None:
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the kernel's counters")
 def test_the_counters_of_this_kernel() -> None:
-    count = count_oom_kills()
-    assert count is not None
-    assert count >= 0
+    kills = OomKills()
+    try:
+        first = kills.count()
+        assert first is not None
+        again = kills.count()
+        assert again is not None
+        assert again >= first >= 0, "they are read anew"
+    finally:
+        kills.close()
+    assert kills.count() is None

@@ -66,8 +66,10 @@ class EngineProcess(Protocol):
     """A running engine process. It is over when :meth:`wait` returns; :meth:`sweep` must follow."""
 
     pid: int
-    started: float
-    """When it was started, in seconds since 1970, as the system tells it (to recognise the process later)."""
+
+    @property
+    def started(self) -> float:
+        """When it was started, in seconds since 1970, as the system tells it (to recognise the process later)."""
 
     def write(self, data: bytes) -> None:
         """Give it bytes on stdin; never waits. Silently dropped once the process has closed its end."""

@@ -23,8 +23,9 @@ import structlog
 from app.render.environment import ATTEMPT_COOKIE, STORE_COOKIE
 from app.render.processes import proc
 from app.render.processes.interface import EngineProcess, Launch
-from app.render.processes.posix import PosixProcess, start_in_thread, start_time
+from app.render.processes.posix import PosixProcess, start_time
 from app.render.processes.prlimit import restrain
+from app.render.processes.starting import start_in_thread
 
 log = structlog.get_logger(__name__)
 

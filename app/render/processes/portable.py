@@ -14,7 +14,8 @@ import psutil
 from app.render.environment import ATTEMPT_COOKIE
 from app.render.processes.interface import EngineProcess, Launch
 from app.render.processes.leftovers import end_cookie, end_leftovers
-from app.render.processes.posix import PosixProcess, start_in_thread
+from app.render.processes.posix import PosixProcess
+from app.render.processes.starting import start_in_thread
 
 __all__ = ["adopt_orphans", "boot_id", "end_leftovers", "launch"]
 

@@ -1,9 +1,4 @@
-"""An engine process on POSIX: own session and process group, pipes read on the event loop.
-
-``subprocess.Popen`` in a thread, and not asyncio's subprocess: it starts children with vfork, which costs the same
-however much memory the service has (uvloop's own way forks on the loop: 88 ms each with 1 GB), and leaves the choice
-of the loop free.
-"""
+"""An engine process on POSIX: own session and process group, pipes read on the event loop."""
 
 from __future__ import annotations
 
@@ -13,33 +8,17 @@ import functools
 import os
 import select
 import signal
-import subprocess
 import sys
 from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from functools import cache
-from pathlib import Path
-from typing import TypedDict
 
 import psutil
 
-from app.render.processes.interface import EngineProcess, Launch, LaunchError, Limits, LineSplitter, RunAs
-from app.render.processes.shell import limited
+from app.render.processes import proc
+from app.render.processes.interface import EngineProcess, Launch, LineSplitter
+from app.render.processes.starting import Started
 
 _BLOCK = 1 << 16
-_spawner = ThreadPoolExecutor(max_workers=4, thread_name_prefix="spawn")
-
-
-@dataclass(frozen=True, slots=True)
-class Started:
-    """A process that runs, and our ends of its pipes, all non-blocking."""
-
-    popen: subprocess.Popen[bytes]
-    stdin: int
-    output: int
-    events: int
-    at: float  # seconds since 1970, as the system tells
 
 
 class PosixProcess(EngineProcess):
@@ -48,6 +27,7 @@ class PosixProcess(EngineProcess):
     def __init__(self, launch: Launch, started: Started) -> None:
         self._launch = launch
         self._popen = started.popen
+        self._started = 0.0
         self._loop = asyncio.get_running_loop()
         self._exit: asyncio.Future[int] = self._loop.create_future()
         self._splitter = LineSplitter(launch.on_event)
@@ -55,11 +35,17 @@ class PosixProcess(EngineProcess):
         self._unwritten = bytearray()
         self._killed: set[int] = set()  # descendants that were killed and may still be about to die
         self._pipes = {started.output: launch.on_output, started.events: self._splitter.feed}
-        self.pid = started.popen.pid
-        self.started = started.at
+        self.pid = started.pid
         for pipe in self._pipes:
             self._loop.add_reader(pipe, self._read, pipe)
         self._watch_exit()
+
+    @property
+    def started(self) -> float:
+        # Asked of the system only when somebody wants to know: most processes of quick chunks are gone before.
+        if not self._started and not self._exit.done():
+            self._started = start_time(self.pid)
+        return self._started
 
     # --- talking -------------------------------------------------------------------------------------------------
 
@@ -138,7 +124,8 @@ class PosixProcess(EngineProcess):
             code = os.waitstatus_to_exitcode(os.waitpid(self.pid, 0)[1])
         except ChildProcessError:  # a sweep of leftovers was quicker, and it kills
             code = -signal.SIGKILL
-        self._popen.returncode = code
+        if self._popen is not None:
+            self._popen.returncode = code
         if not self._exit.done():
             self._exit.set_result(code)
 
@@ -207,7 +194,7 @@ def start_time(pid: int) -> float:
     """When a process was started, in seconds since 1970; 0 if it is gone."""
     if sys.platform == "linux":
         try:
-            stat = Path(f"/proc/{pid}/stat").read_bytes()
+            stat = proc.read(f"/proc/{pid}/stat")
         except OSError:
             return 0.0
         return _boot_time() + int(stat.rpartition(b")")[2].split()[19]) / os.sysconf("SC_CLK_TCK")
@@ -221,81 +208,3 @@ def start_time(pid: int) -> float:
 def _boot_time() -> float:
     # Asked once: it follows the wall clock, and the start time of a process must not move while it lives.
     return psutil.boot_time()
-
-
-Restrain = Callable[[int, Limits], None]
-"""Sets limits on a process that has just been started."""
-
-
-def start_posix(launch: Launch, restrain: Restrain | None = None) -> Started:
-    """Make the folders and start the process. For a thread: it returns once the program runs.
-
-    Args:
-        restrain: None: the limits are set by a shell that becomes the program.
-
-    Raises:
-        LaunchError: the program cannot be run.
-    """
-    opened: list[int] = []
-
-    def pipe() -> tuple[int, int]:
-        ends = os.pipe()
-        opened.extend(ends)
-        return ends
-
-    try:
-        for folder in launch.make_folders:
-            folder.mkdir(parents=True, exist_ok=True)
-        if launch.prepare is not None:
-            launch.prepare()
-        child_in, stdin = pipe()
-        output, child_out = pipe()
-        events, child_events = pipe()
-        environment = dict(launch.environment)
-        if not launch.events_on_stdout:
-            environment["ZORDON_EVENTS_FD"] = str(child_events)
-        popen = subprocess.Popen(
-            launch.argv if restrain is not None else limited(launch.argv, launch.limits),
-            stdin=child_in,
-            stdout=child_events if launch.events_on_stdout else child_out,
-            stderr=child_out,
-            cwd=launch.folder,
-            env=environment,
-            pass_fds=() if launch.events_on_stdout else (child_events,),
-            start_new_session=True,
-            bufsize=0,
-            **_user(launch.run_as),
-        )
-    except (OSError, ValueError) as error:
-        for end in opened:
-            os.close(end)
-        raise LaunchError(f"{launch.argv[0]} cannot be started: {error}") from error
-    if restrain is not None:
-        restrain(popen.pid, launch.limits)
-    for end in (child_in, child_out, child_events):
-        os.close(end)
-    for end in (stdin, output, events):
-        os.set_blocking(end, False)
-    return Started(popen, stdin, output, events, start_time(popen.pid))
-
-
-class _User(TypedDict, total=False):
-    user: int
-    group: int
-    extra_groups: list[int]
-
-
-def _user(run_as: RunAs | None) -> _User:
-    """What Popen is told of another user. Only if there is one: with it, Python forks, and vfork is quicker."""
-    if run_as is None:
-        return {}
-    return {"user": run_as.uid, "group": run_as.gid, "extra_groups": list(run_as.groups)}
-
-
-async def start_in_thread(launch: Launch, restrain: Restrain | None = None) -> Started:
-    """:func:`start_posix` without holding up the event loop.
-
-    Raises:
-        LaunchError: see there.
-    """
-    return await asyncio.get_running_loop().run_in_executor(_spawner, start_posix, launch, restrain)

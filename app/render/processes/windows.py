@@ -143,7 +143,7 @@ if sys.platform == "win32":
             self._loop = asyncio.get_running_loop()
             self._splitter = LineSplitter(wanted.on_event)
             self.pid = popen.pid
-            self.started = psutil.Process(popen.pid).create_time()
+            self._started = psutil.Process(popen.pid).create_time()
             self._readers: list[threading.Thread] = []
             assert popen.stdout is not None
             if wanted.events_on_stdout:
@@ -154,6 +154,10 @@ if sys.platform == "win32":
                 self._read_in_thread(popen.stdout.fileno(), wanted.on_output)
                 self._read_in_thread(events, self._splitter.feed)
             self._exit = self._loop.run_in_executor(None, popen.wait)
+
+        @property
+        def started(self) -> float:
+            return self._started
 
         def _read_in_thread(self, descriptor: int, hear: Callable[[bytes], None]) -> None:
             def read() -> None:
