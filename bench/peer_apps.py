@@ -198,8 +198,8 @@ def zipstream_ng(folder: str) -> ASGIApp:
     return _streamed(lambda: iter(ZipStream.from_path(folder)))
 
 
-def raw_put(folder: str) -> ASGIApp:
-    """PUT writes the body to a file as it comes, and does nothing else."""
+def raw_put(folder: str, synced: str = "") -> ASGIApp:
+    """PUT writes the body to a file as it comes, and does nothing else but sync it, if ``synced`` says anything."""
     target = Path(folder) / "put"
 
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
@@ -208,6 +208,8 @@ def raw_put(folder: str) -> ASGIApp:
             async for part in _body_of(receive):
                 if part:
                     os.write(descriptor, part)
+            if synced:
+                await asyncio.to_thread(os.fsync, descriptor)
         finally:
             os.close(descriptor)
         await _answer(send, b"{}")

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from app.jobs.buffers import Buffer
+from app.jobs.buffers import DIRECT_WRITES, Buffer, write_through_cache
 from app.jobs.errors import NoSpace, RequestError, TooLarge
 from app.jobs.names import BadName, upload_name
 
@@ -60,7 +60,7 @@ def check_space(folder: Path, wanted: int, keep: int) -> None:
 
 
 class FileSink:
-    """The file part on its way to the disk: one buffer fills while a thread hashes and writes the other."""
+    """The file part on its way to the disk: one buffer fills while threads hash and write the other."""
 
     def __init__(self, folder: Path, limits: UploadLimits) -> None:
         self._folder = folder
@@ -68,6 +68,7 @@ class FileSink:
         self._name: str | None = None
         self._hash = hashlib.sha256()
         self._descriptor = -1
+        self._direct = False  # whether it is open for writing past the cache
         self._size = 0
         self._buffers: list[Buffer] = []  # all of them, to be closed
         self._buffer: Buffer | None = None  # the one being filled
@@ -108,11 +109,10 @@ class FileSink:
         return self._buffers[-1]
 
     async def drain(self) -> None:
-        """Give full buffers to the thread; waits while it still has one."""
+        """Give full buffers to the threads; waits while they still have one."""
         while self._full:
             await self._written()
-            buffer = self._full.pop(0)
-            self._writing = asyncio.create_task(asyncio.to_thread(self._write, buffer, BUFFER))
+            self._writing = asyncio.create_task(self._keep(self._full.pop(0), BUFFER))
 
     async def close(self) -> UploadedFile | None:
         """Write the rest. Returns None if no file was sent (browsers send an empty part then).
@@ -131,7 +131,7 @@ class FileSink:
             raise RequestError(f"the file {name!r} is empty", "file")
         await self._written()
         if self._buffer is not None:
-            self._writing = asyncio.create_task(asyncio.to_thread(self._write, self._buffer, self._filled))
+            self._writing = asyncio.create_task(self._keep(self._buffer, self._filled))
             await self._written()
         path = self._folder / name
         self._writing = asyncio.create_task(asyncio.to_thread(self._finish, path))
@@ -144,7 +144,7 @@ class FileSink:
 
     async def _abort(self, clean: Callable[[], None]) -> None:
         if self._writing is not None:
-            # The thread must be through with the descriptor before it is closed; what it met no longer matters.
+            # The threads must be through with the descriptor before it is closed; what they met no longer matters.
             await asyncio.wait([self._writing])
             if not self._writing.cancelled():
                 self._writing.exception()
@@ -156,21 +156,52 @@ class FileSink:
             await asyncio.shield(self._writing)
             self._writing = None
 
-    # --- in the thread -------------------------------------------------------------------------------------------
+    async def _keep(self, buffer: Buffer, count: int) -> None:
+        """Hash and write a buffer, at the same time."""
+        hashing = asyncio.create_task(asyncio.to_thread(self._add_to_hash, buffer, count))
+        try:
+            await asyncio.to_thread(self._write, buffer, count)
+        finally:
+            await hashing
+        self._free.append(buffer)
+
+    # --- in a thread --------------------------------------------------------------------------------------------
+
+    def _add_to_hash(self, buffer: Buffer, count: int) -> None:
+        with buffer.view[:count] as part:
+            self._hash.update(part)
 
     def _write(self, buffer: Buffer, count: int) -> None:
         check_space(self._folder, count, self._limits.free)
         try:
             if self._descriptor < 0:
-                flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
-                self._descriptor = os.open(self._folder / "upload", flags, 0o600)
-            self._hash.update(buffer.view[:count])
-            buffer.write(self._descriptor, count)
+                self._open(directly=count == BUFFER)
+            done = 0
+            if self._direct:
+                done = buffer.write_directly(self._descriptor, count) if count == BUFFER else 0
+                if done < count:
+                    write_through_cache(self._descriptor)
+                    self._direct = False
+            buffer.write(self._descriptor, count, done)
         except OSError as error:
             if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
                 raise NoSpace(f"the disk of the data folder is full: {error.strerror}", "file") from error
             raise
-        self._free.append(buffer)
+
+    def _open(self, *, directly: bool) -> None:
+        path = self._folder / "upload"
+        flags = os.O_CREAT | os.O_EXCL | os.O_WRONLY | getattr(os, "O_BINARY", 0)
+        if directly and DIRECT_WRITES:
+            try:
+                self._descriptor = os.open(path, flags | DIRECT_WRITES, 0o600)
+            except OSError as error:
+                if error.errno != errno.EINVAL:
+                    raise
+                path.unlink(missing_ok=True)  # some systems have made it before they refuse to open it that way
+            else:
+                self._direct = True
+                return
+        self._descriptor = os.open(path, flags, 0o600)
 
     def _finish(self, path: Path) -> None:
         self._release()
