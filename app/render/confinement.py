@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
 from app.jobs.folders import DataFolder
 from app.render.engine_user import EngineUser
 from app.render.processes import Limits, RunAs
+from app.render.scratch import become
 from app.settings import Settings
 
 FIRST_LOOK_SECONDS: Final = 1.0
@@ -34,6 +35,7 @@ class Confinement:
             core_dumps=settings.engine_core_dumps,
             nice=settings.engine_nice,
         )
+        self._folders = folders
         self._max_bytes = settings.max_attempt_bytes
         self._max_files = settings.max_attempt_files
         self._user = None if settings.engine_user is None else EngineUser(settings.engine_user, folders)
@@ -45,26 +47,25 @@ class Confinement:
         """The user as whom engines run; None: the service's own."""
         return None if self._user is None else self._user.run_as
 
-    def make(self, folder: Path) -> None:
-        """Make a folder that an engine may write in.
+    def make(self, folders: Mapping[Path, Path | None], project: Path | None = None) -> None:
+        """Make folders that an engine may write in, and let it read a project.
+
+        Args:
+            folders: each with a spare one that may become it, or is removed.
+            project: what it will open, if anything.
 
         Raises:
-            OSError: it cannot be made.
+            OSError: one cannot be made, or its rights cannot be changed.
         """
-        folder.mkdir(parents=True, exist_ok=True)
-        self.hand_over((folder,))
-
-    def hand_over(self, folders: Iterable[Path], project: Path | None = None) -> None:
-        """Let engines write in these folders and read this project, where that takes more than being there.
-
-        Raises:
-            OSError: the rights cannot be changed.
-        """
-        if self._user is not None:
-            for folder in folders:
+        for folder, spare in folders.items():
+            if spare is None or not become(spare, folder):
+                folder.mkdir(parents=True, exist_ok=True)
+                if spare is not None:
+                    self._folders.discard((spare,))
+            if self._user is not None:
                 self._user.give(folder)
-            if project is not None:
-                self._user.lend(project)
+        if self._user is not None and project is not None:
+            self._user.lend(project)
 
     def excess(self, folders: Iterable[Path]) -> str:
         """Whether an engine has written more into its folders than it may: a sentence, or empty if not.

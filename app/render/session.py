@@ -15,6 +15,7 @@ from app.render.confinement import FIRST_LOOK_SECONDS, LAST_LOOK_SECONDS, Confin
 from app.render.environment import ATTEMPT_COOKIE, STORE_COOKIE, engine_environment
 from app.render.logs import JobLog, command_line
 from app.render.processes import EngineProcess, Launch, launch
+from app.render.scratch import ScratchFolders
 from engines.contract import Chunk, Command, Engine, EngineEvent, SessionRequest
 
 log = structlog.get_logger(__name__)
@@ -73,8 +74,9 @@ class Session:
         self._watcher: asyncio.Task[None] | None = None
         self._stopper: asyncio.Task[None] | None = None
 
-    async def open(self, attempt: str, chunk: Chunk) -> EngineProcess:
-        """Start the process; ``attempt`` becomes the session's id and cookie.
+    async def open(self, attempt: str, chunk: Chunk, scratch: ScratchFolders) -> EngineProcess:
+        """Start the process; ``attempt`` becomes the session's id and cookie. Its folders are made, from those of
+        ``scratch`` if it has any.
 
         Raises:
             LaunchError: it cannot be started.
@@ -91,6 +93,7 @@ class Session:
         self._log.say(f"attempt {attempt} started a session with the command above")
         confinement = self._confinement
         self._folders = (self.request.folder, chunk.folder)
+        spares = [(folder, scratch.spare(folder)) for folder in self._folders]
         wanted = Launch(
             session=attempt,
             argv=command.argv,
@@ -99,8 +102,7 @@ class Session:
             events_on_stdout=command.events == "stdout",
             on_event=self._event_line,
             on_output=self._output,
-            make_folders=self._folders,
-            prepare=partial(self._prepare, command),
+            prepare=partial(self._prepare, command, spares),
             limits=confinement.limits,
             run_as=confinement.run_as,
         )
@@ -111,12 +113,12 @@ class Session:
         self._bounding_timer = asyncio.get_running_loop().call_later(FIRST_LOOK_SECONDS, self._begin_bounding)
         return self.process
 
-    def _prepare(self, command: Command) -> None:
-        """In the thread that starts the process, when its folders are there."""
+    def _prepare(self, command: Command, folders: list[tuple[Path, Path | None]]) -> None:
+        """In the thread that starts the process: its folders, and the files that the engine wants in them."""
+        parts = [] if self._parts is None else [(self._parts, None)]
+        self._confinement.make([*folders, *parts], self.request.project)
         for name, text in command.files.items():
             (self.request.folder / name).write_text(text, encoding="utf-8")
-        folders = self._folders if self._parts is None else (*self._folders, self._parts)
-        self._confinement.hand_over(folders, self.request.project)
 
     @property
     def takes_chunks(self) -> bool:

@@ -34,6 +34,7 @@ from app.render.awaiting import check_engine
 from app.render.causes import MachineSigns, classify, out_of_space
 from app.render.processes import EngineProcess, LaunchError, boot_id
 from app.render.queue import TAKEN_BACK
+from app.render.scratch import ScratchFolders
 from app.render.session import Session
 from engines.contract import Chunk, EngineVersion, ExpectedOutput, FailureCause, Ready, Refusal, SessionRequest
 from engines.frames import IndexSet
@@ -55,6 +56,7 @@ class Slot:
         self.attempt = ""
         self.engine = engine
         self._owner = owner
+        self._scratch = ScratchFolders(owner.discard)
         self._session: Session | None = None
         self._work: JobAtWork | None = None
         self._job = ""  # the job that it has entered
@@ -100,6 +102,7 @@ class Slot:
         self.stop_attempt("the service stops")
         await self._idle.wait()
         await self._close_session()  # there is one if the slot has died
+        self._scratch.drop()
 
     # --- taking a chunk ------------------------------------------------------------------------------------------
 
@@ -139,6 +142,7 @@ class Slot:
             self._report_finished()  # of another job, if anything: its process is gone now
             if fresh:
                 if self._job:
+                    self._scratch.drop()
                     await owner.leave(self._job)
                 self._job, self._work = record.id, work
             outcome = await self._render(record, version, attempt, positions, committed, assembles)
@@ -169,6 +173,7 @@ class Slot:
         committed = self._report_finished()
         with contextlib.suppress(StoreError):  # logged where it happened
             await committed
+        self._scratch.drop()
         if self._job:
             job, self._job, self._work = self._job, "", None
             await self._owner.leave(job)
@@ -183,7 +188,7 @@ class Slot:
             self._noting = None
         elif session.process is not None:
             self._owner.jobs.note(queries.end_process(session.id))
-        self._owner.discard(session.request.folder)
+        self._scratch.done_with(session.request.folder)
 
     # --- rendering it --------------------------------------------------------------------------------------------
 
@@ -219,7 +224,8 @@ class Slot:
                 )
                 session.oom_kills = owner.oom_kills.recent()
             else:
-                await asyncio.to_thread(owner.confinement.make, chunk.folder)
+                spare = self._scratch.spare(chunk.folder)
+                await asyncio.to_thread(owner.confinement.make, {chunk.folder: spare})
             await committed
             if self._stop_reason:
                 return Stopped(self._stop_reason)
@@ -291,7 +297,7 @@ class Slot:
 
     async def _open(self, session: Session, attempt: str, chunk: Chunk) -> None:
         self._session = session
-        process = await session.open(attempt, chunk)
+        process = await session.open(attempt, chunk, self._scratch)
         self._owner.catalog.used(session.request.version)
         self._noting = asyncio.get_running_loop().call_later(NOTE_SECONDS, self._note, session.id, process)
         if self._stop_reason:
@@ -396,7 +402,11 @@ class Slot:
                 refused |= record.part_positions(record.spec.frames.position(first))
             failed = AttemptFailed(attempt, outcome.cause, outcome.message, blamed, now, refused)
             owner.jobs.apply(record.id, failed, end)
-        owner.discard(owner.folders.attempt(record.id, attempt))
+        folder = owner.folders.attempt(record.id, attempt)
+        if isinstance(outcome, Succeeded):
+            self._scratch.done_with(folder)
+        else:  # there may be much in it
+            owner.discard(folder)
 
     async def _look_for_lost(self, job_id: str, attempt: str) -> None:
         """Before the last attempt of a job is reported: are all its outputs still where they were put?"""

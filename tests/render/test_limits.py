@@ -252,8 +252,7 @@ done
             events_on_stdout=False,
             on_event=heard.extend,
             on_output=heard.extend,
-            make_folders=(session, attempt),
-            prepare=lambda: confinement.hand_over((session, attempt), project),
+            prepare=lambda: confinement.make({session: None, attempt: None}, project),
             limits=confinement.limits,
             run_as=confinement.run_as,
         )
@@ -265,6 +264,8 @@ done
     nice = os.getpriority(os.PRIO_PROCESS, 0) + 5
     assert heard.decode().splitlines() == [str(uid), str(nice), "may write", "yes", "no", "no", "no", "no"]
     assert (attempt / "written").stat().st_uid == uid
-    confinement.make(folders.attempt("job", "job-2"))
+    (attempt / "written").unlink()
+    confinement.make({folders.attempt("job", "job-2"): attempt})
+    assert not attempt.exists(), "it has become the other one"
     assert folders.attempt("job", "job-2").stat().st_uid == uid
     assert folders.job("job").stat().st_uid == os.geteuid()

@@ -50,10 +50,8 @@ class Launch:
     events_on_stdout: bool
     on_event: Callable[[bytes], None]
     on_output: Callable[[bytes], None]
-    make_folders: tuple[Path, ...] = ()
-    """Made before the process is started, in the same thread."""
     prepare: Callable[[], None] | None = None
-    """Called after that, in the same thread; an OSError of it means that the process cannot be started."""
+    """Called before the process is started, in the same thread; an OSError of it means that it cannot be started."""
     limits: Limits = Limits()
     run_as: RunAs | None = None
 

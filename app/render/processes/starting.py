@@ -85,13 +85,11 @@ def _pipe(child: int) -> tuple[int, int]:
 
 
 def _start(launch: Launch, theirs: _Theirs, restrain: Restrain | None) -> tuple[int, subprocess.Popen[bytes] | None]:
-    """Make the folders and start the process. For a thread: it returns once the program runs.
+    """Prepare and start the process. For a thread: it returns once the program runs.
 
     Raises:
         OSError, ValueError: it cannot be started.
     """
-    for folder in launch.make_folders:
-        folder.mkdir(parents=True, exist_ok=True)
     if launch.prepare is not None:
         launch.prepare()
     if restrain is None:

@@ -85,8 +85,6 @@ if sys.platform == "win32":
         startup = subprocess.STARTUPINFO()
         ours = theirs = -1
         try:
-            for folder in wanted.make_folders:
-                folder.mkdir(parents=True, exist_ok=True)
             if wanted.prepare is not None:
                 wanted.prepare()
             if not wanted.events_on_stdout:

@@ -1,0 +1,60 @@
+"""The scratch folders of one slot: an empty one is handed on to the next attempt, by renaming it.
+
+Making and removing folders by the hundred a second is dear: ext4 gives no inode out again for five seconds after it was
+freed, and passes over all of those whenever it looks for one.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from collections.abc import Callable
+from pathlib import Path
+
+
+class ScratchFolders:
+    """See the module. Its methods are for the event loop's thread.
+
+    Args:
+        discard: has a folder removed.
+    """
+
+    def __init__(self, discard: Callable[[Path], None]) -> None:
+        self._discard = discard
+        self._kept: dict[Path, Path] = {}  # by the folder that they are in
+
+    def done_with(self, folder: Path) -> None:
+        """No process uses this folder any more."""
+        before = self._kept.pop(folder.parent, None)
+        self._kept[folder.parent] = folder
+        if before is not None:
+            self._discard(before)
+
+    def spare(self, folder: Path) -> Path | None:
+        """A folder that may become this one; whoever asks makes it so, or removes it."""
+        return self._kept.pop(folder.parent, None)
+
+    def drop(self) -> None:
+        """Keep none: the job is left."""
+        for folder in self._kept.values():
+            self._discard(folder)
+        self._kept.clear()
+
+
+def become(spare: Path, folder: Path) -> bool:
+    """Let an empty folder become another one next to it. For a thread.
+
+    Returns:
+        Whether it has; not if something is in it, or it is no folder of ours any more.
+    """
+    try:
+        if not _is_as_made(spare.lstat()) or any(os.scandir(spare)):
+            return False
+        spare.rename(folder)
+    except OSError:
+        return False
+    return True
+
+
+def _is_as_made(found: os.stat_result) -> bool:
+    return stat.S_ISDIR(found.st_mode) and found.st_mode & stat.S_IRWXU == stat.S_IRWXU

@@ -1,0 +1,97 @@
+"""Scratch folders that are handed on: only empty ones, and nothing of one attempt reaches the next."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+from app.jobs.folders import DataFolder
+from app.render.confinement import Confinement
+from app.render.scratch import ScratchFolders
+from app.settings import load_settings
+
+if TYPE_CHECKING:
+    from tests.render.conftest import StartNode
+
+
+@pytest.fixture
+def attempts(tmp_path: Path) -> Path:
+    folder = tmp_path / "attempts"
+    folder.mkdir()
+    return folder
+
+
+@pytest.fixture
+def confinement(tmp_path: Path) -> Confinement:
+    return Confinement(load_settings(data_dir=tmp_path), DataFolder(tmp_path))
+
+
+def test_an_empty_folder_becomes_the_next_one(attempts: Path, confinement: Confinement) -> None:
+    first, second = attempts / "a-1", attempts / "a-2"
+    confinement.make({first: None})
+    inode = first.stat().st_ino
+    confinement.make({second: first})
+    assert [path.name for path in attempts.iterdir()] == ["a-2"]
+    assert second.stat().st_ino == inode
+
+
+def leave_a_file(folder: Path) -> None:
+    (folder / "frame.png").write_bytes(b"half of it")
+
+
+def leave_a_folder(folder: Path) -> None:
+    (folder / "cache" / "deep").mkdir(parents=True)
+
+
+def leave_a_link(folder: Path) -> None:
+    folder.rmdir()
+    folder.symlink_to("/usr", target_is_directory=True)
+
+
+def leave_it_closed(folder: Path) -> None:
+    folder.chmod(0o500)
+
+
+def leave_nothing(folder: Path) -> None:
+    folder.rmdir()
+
+
+@pytest.mark.parametrize("leave", [leave_a_file, leave_a_folder, leave_a_link, leave_it_closed, leave_nothing])
+def test_what_is_not_as_it_was_made_is_removed(
+    attempts: Path, confinement: Confinement, leave: Callable[[Path], None]
+) -> None:
+    first, second = attempts / "a-1", attempts / "a-2"
+    confinement.make({first: None})
+    leave(first)
+    confinement.make({second: first})
+    assert [path.name for path in attempts.iterdir()] == ["a-2"]
+    assert not second.is_symlink()
+    assert not list(second.iterdir())
+    assert second.stat().st_mode & 0o700 == 0o700
+    assert Path("/usr/bin").is_dir()
+
+
+def test_one_is_kept_for_each_place_and_the_others_go(tmp_path: Path) -> None:
+    gone: list[Path] = []
+    scratch = ScratchFolders(gone.append)
+    for name in ("attempts/a-1", "sessions/a-1", "attempts/a-2"):
+        scratch.done_with(tmp_path / name)
+    assert gone == [tmp_path / "attempts/a-1"]
+    assert scratch.spare(tmp_path / "attempts/a-3") == tmp_path / "attempts/a-2"
+    assert scratch.spare(tmp_path / "attempts/a-4") is None
+    scratch.drop()
+    assert gone[1:] == [tmp_path / "sessions/a-1"]
+    assert scratch.spare(tmp_path / "sessions/a-2") is None
+
+
+async def test_nothing_is_left_when_a_job_has_ended(start_node: StartNode) -> None:
+    async with start_node(max_chunk_frames=1) as node:
+        job = await node.submit(frames="1-6", args={"width": 16, "height": 16})
+        await node.until(job.id, lambda now: now.status.ended)
+        folders = node.parts.folders
+    for name in ("attempts", "sessions"):
+        assert not list((folders.job(job.id) / name).iterdir())
+    assert len(list(folders.output(job.id).iterdir())) == 6
