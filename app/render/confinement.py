@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Final
 
@@ -47,7 +47,7 @@ class Confinement:
         """The user as whom engines run; None: the service's own."""
         return None if self._user is None else self._user.run_as
 
-    def make(self, folders: Mapping[Path, Path | None], project: Path | None = None) -> None:
+    def make(self, folders: Iterable[tuple[Path, Path | None]], project: Path | None = None) -> None:
         """Make folders that an engine may write in, and let it read a project.
 
         Args:
@@ -57,7 +57,7 @@ class Confinement:
         Raises:
             OSError: one cannot be made, or its rights cannot be changed.
         """
-        for folder, spare in folders.items():
+        for folder, spare in folders:
             if spare is None or not become(spare, folder):
                 folder.mkdir(parents=True, exist_ok=True)
                 if spare is not None:

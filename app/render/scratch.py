@@ -21,18 +21,18 @@ class ScratchFolders:
 
     def __init__(self, discard: Callable[[Path], None]) -> None:
         self._discard = discard
-        self._kept: dict[Path, Path] = {}  # by the folder that they are in
+        self._kept: dict[str, Path] = {}  # by the name of the folder that they are in; all are of one job
 
     def done_with(self, folder: Path) -> None:
         """No process uses this folder any more."""
-        before = self._kept.pop(folder.parent, None)
-        self._kept[folder.parent] = folder
+        before = self._kept.pop(folder.parent.name, None)
+        self._kept[folder.parent.name] = folder
         if before is not None:
             self._discard(before)
 
     def spare(self, folder: Path) -> Path | None:
         """A folder that may become this one; whoever asks makes it so, or removes it."""
-        return self._kept.pop(folder.parent, None)
+        return self._kept.pop(folder.parent.name, None)
 
     def drop(self) -> None:
         """Keep none: the job is left."""

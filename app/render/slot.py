@@ -224,8 +224,8 @@ class Slot:
                 )
                 session.oom_kills = owner.oom_kills.recent()
             else:
-                spare = self._scratch.spare(chunk.folder)
-                await asyncio.to_thread(owner.confinement.make, {chunk.folder: spare})
+                spares = [(chunk.folder, self._scratch.spare(chunk.folder))]
+                await asyncio.to_thread(owner.confinement.make, spares)
             await committed
             if self._stop_reason:
                 return Stopped(self._stop_reason)

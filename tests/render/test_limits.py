@@ -252,7 +252,7 @@ done
             events_on_stdout=False,
             on_event=heard.extend,
             on_output=heard.extend,
-            prepare=lambda: confinement.make({session: None, attempt: None}, project),
+            prepare=lambda: confinement.make([(session, None), (attempt, None)], project),
             limits=confinement.limits,
             run_as=confinement.run_as,
         )
@@ -265,7 +265,7 @@ done
     assert heard.decode().splitlines() == [str(uid), str(nice), "may write", "yes", "no", "no", "no", "no"]
     assert (attempt / "written").stat().st_uid == uid
     (attempt / "written").unlink()
-    confinement.make({folders.attempt("job", "job-2"): attempt})
+    confinement.make([(folders.attempt("job", "job-2"), attempt)])
     assert not attempt.exists(), "it has become the other one"
     assert folders.attempt("job", "job-2").stat().st_uid == uid
     assert folders.job("job").stat().st_uid == os.geteuid()

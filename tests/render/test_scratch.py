@@ -31,9 +31,9 @@ def confinement(tmp_path: Path) -> Confinement:
 
 def test_an_empty_folder_becomes_the_next_one(attempts: Path, confinement: Confinement) -> None:
     first, second = attempts / "a-1", attempts / "a-2"
-    confinement.make({first: None})
+    confinement.make([(first, None)])
     inode = first.stat().st_ino
-    confinement.make({second: first})
+    confinement.make([(second, first)])
     assert [path.name for path in attempts.iterdir()] == ["a-2"]
     assert second.stat().st_ino == inode
 
@@ -64,9 +64,9 @@ def test_what_is_not_as_it_was_made_is_removed(
     attempts: Path, confinement: Confinement, leave: Callable[[Path], None]
 ) -> None:
     first, second = attempts / "a-1", attempts / "a-2"
-    confinement.make({first: None})
+    confinement.make([(first, None)])
     leave(first)
-    confinement.make({second: first})
+    confinement.make([(second, first)])
     assert [path.name for path in attempts.iterdir()] == ["a-2"]
     assert not second.is_symlink()
     assert not list(second.iterdir())
