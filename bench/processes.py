@@ -79,6 +79,19 @@ class Server:
         parts = Path(f"/proc/{self.pid}/stat").read_bytes().rpartition(b")")[2].split()
         return (int(parts[11]) + int(parts[12])) / _TICKS
 
+    def tree_cpu_seconds(self) -> float:
+        """CPU time so far of the process and of all that it started and that has ended or still lives.
+
+        Between two moments without a running engine the difference is what was used between them. What a child used
+        counts with its parent once that has waited for it (proc(5), ``cutime``).
+        """
+        total = 0.0
+        for process in (psutil.Process(self.pid), *psutil.Process(self.pid).children(recursive=True)):
+            with contextlib.suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
+                total += times.user + times.system + times.children_user + times.children_system
+        return total
+
     def wait_until_idle(self, seconds: float = 60.0) -> None:
         """Wait until neither it nor what it started has used CPU time for half a second."""
         deadline, before = time.monotonic() + seconds, -1.0
