@@ -122,12 +122,14 @@ async def get_engine_args(
     responses=text("The help.") | failures(s404=NO_ENGINE, s503="It is not installed or does not start."),
 )
 async def get_engine_help(parts: PartsOf, engine_name: str) -> Response:
-    """The help text of the newest installed version."""
+    """The help text of the newest installed version that prints one (Blender as a Python module does not)."""
     versions = parts.catalog.versions(engine_name)
     if not versions:
         raise ApiError(503, _not_installed(engine_name))
+    printed = ""
     try:
-        printed = await parts.catalog.help(versions[0])
+        for version in versions:
+            printed = printed or await parts.catalog.help(version)
     except ProbeError as error:
         raise ApiError(503, str(error)) from error
     return plain(printed or f"{parts.catalog.engine(engine_name).title} prints no help; its options are under args.\n")

@@ -48,14 +48,16 @@ def safe_stem(name: str) -> str:
 
 
 def upload_name(given: str, *, windows: bool = os.name == "nt") -> str:
-    """The plain file name under which an upload is kept: the last part of what the client said.
+    """The plain file name under which an upload is kept.
 
     Raises:
-        BadName: nothing usable is left, or it is too long.
+        BadName: it has folders or a NUL in it, is too long, or nothing usable is left.
     """
     if "\0" in given:
         raise BadName("the file's name has a NUL character in it")
-    name = given.replace("\\", "/").rsplit("/", 1)[-1].strip()
+    if "/" in given or "\\" in given:
+        raise BadName(f"{given[:60]!r} has folders in it; send the plain name of the file")
+    name = given.strip()
     name = "".join("_" if _is_control(character) else character for character in name)
     if windows:
         name = _WINDOWS_BAD.sub("_", name).rstrip(". ")

@@ -59,6 +59,13 @@ def check_space(folder: Path, wanted: int, keep: int) -> None:
         )
 
 
+def _checked(name: str) -> str:
+    try:
+        return upload_name(name)
+    except BadName as error:
+        raise RequestError(str(error), "file") from error
+
+
 class FileSink:
     """The file part on its way to the disk: one buffer fills while threads hash and write the other."""
 
@@ -78,7 +85,13 @@ class FileSink:
         self._writing: asyncio.Task[None] | None = None
 
     def begin(self, name: str) -> None:
-        """A file part begins; ``name`` is what the client calls it."""
+        """A file part begins; ``name`` is what the client calls it.
+
+        Raises:
+            RequestError: no file can be called that.
+        """
+        if name:  # without one it may still turn out to be no file at all
+            _checked(name)
         self._name = name
 
     def put(self, data: bytes, start: int, end: int) -> None:
@@ -123,10 +136,7 @@ class FileSink:
         """
         if self._name is None or (self._name == "" and self._size == 0):
             return None
-        try:
-            name = upload_name(self._name)
-        except BadName as error:
-            raise RequestError(str(error), "file") from error
+        name = _checked(self._name)
         if self._size == 0:
             raise RequestError(f"the file {name!r} is empty", "file")
         await self._written()

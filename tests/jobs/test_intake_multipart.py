@@ -249,17 +249,13 @@ async def test_an_upload_becomes_the_project_of_its_jobs(farm: Farm, clip: bytes
     assert farm.left() == []
 
 
-async def test_the_clients_name_of_a_file_is_only_a_name(farm: Farm, clip: bytes) -> None:
-    [job] = await farm.upload({}, "../../../evil/clip.mp4", clip)
-    assert job.spec.project == "clip.mp4"
-    assert job.spec.name == "clip"
-
-
 @pytest.mark.parametrize(
     ("body", "name", "content", "field"),
     [
         ({"renderer": "maya"}, "clip.mp4", None, "renderer"),
         ({"renderer": "testpattern"}, "clip.mp4", None, "renderer"),
+        ({}, "../../../evil/clip.mp4", None, "file"),
+        ({}, "clips/clip.mp4", None, "file"),
         ({}, "notes.txt", None, "file"),
         ({}, "clip.mp4", b"garbage" * 100, "file"),
         ([{}, {"args": {"nope": 1}}], "clip.mp4", None, "[1].args.nope"),

@@ -62,8 +62,6 @@ def test_an_upload_has_a_plain_name_or_none(given_name: str) -> None:
     ("given_name", "name"),
     [
         ("shot.blend", "shot.blend"),
-        ("../../etc/passwd", "passwd"),
-        ("C:\\Users\\me\\shot.blend", "shot.blend"),
         ("a\nb.blend", "a_b.blend"),
         ("Szene Ü 日.blend", "Szene Ü 日.blend"),
     ],
@@ -72,7 +70,22 @@ def test_upload_names(given_name: str, name: str) -> None:
     assert upload_name(given_name, windows=False) == name
 
 
-@pytest.mark.parametrize("given_name", ["", ".", "..", "/", "a/..", "a\0.blend", "x" * 201, "é" * 150])
+@pytest.mark.parametrize(
+    "given_name",
+    [
+        "",
+        ".",
+        "..",
+        "/",
+        "a/..",
+        "../../etc/passwd",
+        "a/b.blend",
+        "C:\\Users\\shot.blend",
+        "a\0.blend",
+        "x" * 201,
+        "é" * 150,
+    ],
+)
 def test_names_that_no_upload_may_have(given_name: str) -> None:
     with pytest.raises(BadName):
         upload_name(given_name)
