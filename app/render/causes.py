@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
+from app.jobs.record import JobRecord
 from app.render.attempt import Failed
 from engines.contract import FailureCause
 
@@ -80,3 +81,12 @@ def _said(failed: Failed, cause: FailureCause, text: str) -> Failed:
     known = text.strip()[:300]
     message = failed.message if known in failed.message else f"{failed.message}; it said: {known}"
     return replace(failed, cause=cause, message=message)
+
+
+def not_together(record: JobRecord, bad: Sequence[int]) -> Failed:
+    """Parts of a video that do not follow each other; ``bad`` are the first frames of those that are made again."""
+    first = record.spec.frames.position(bad[0])
+    named = record.spec.frames.notation(record.part_positions(first))
+    more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
+    message = f"the part {named}{more} does not go on where the one before it ends; it is made again, the careful way"
+    return Failed(FailureCause.BAD_FRAME, message, refused=tuple(bad))

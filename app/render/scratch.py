@@ -23,8 +23,11 @@ class ScratchFolders:
         self._discard = discard
         self._kept: dict[str, Path] = {}  # by the name of the folder that they are in; all are of one job
 
-    def done_with(self, folder: Path) -> None:
-        """No process uses this folder any more."""
+    def done_with(self, folder: Path, *, keep: bool = True) -> None:
+        """No process uses this folder any more. ``keep``: False if there may be much in it."""
+        if not keep:
+            self._discard(folder)
+            return
         before = self._kept.pop(folder.parent.name, None)
         self._kept[folder.parent.name] = folder
         if before is not None:

@@ -7,7 +7,6 @@ import contextlib
 import time
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import structlog
@@ -31,12 +30,13 @@ from app.jobs.store import Statement, StoreError
 from app.render.at_work import JobAtWork
 from app.render.attempt import Attempt, AttemptPorts, Failed, Held, Outcome, Stopped, Succeeded
 from app.render.awaiting import check_engine
-from app.render.causes import MachineSigns, classify, out_of_space
+from app.render.causes import MachineSigns, classify, not_together, out_of_space
 from app.render.processes import EngineProcess, LaunchError, boot_id
 from app.render.queue import TAKEN_BACK
 from app.render.scratch import ScratchFolders
 from app.render.session import Session
-from engines.contract import Chunk, EngineVersion, ExpectedOutput, FailureCause, Ready, Refusal, SessionRequest
+from app.render.session_request import session_request
+from engines.contract import Chunk, EngineVersion, ExpectedOutput, FailureCause, Ready, Refusal
 from engines.frames import IndexSet
 
 if TYPE_CHECKING:
@@ -211,7 +211,7 @@ class Slot:
         try:
             await owner.delivery.hold(record)
             if session is None:
-                request = self._request(record, version, owner.folders.session(record.id, attempt))
+                request = session_request(record, version, attempt, engine, owner.settings, owner.folders)
                 session = Session(
                     engine,
                     request,
@@ -233,7 +233,7 @@ class Slot:
                 parts = owner.folders.parts(record.id)
                 bad = await asyncio.to_thread(engine.bad_parts, session.request, parts)
                 if bad:
-                    return _not_together(record, bad)
+                    return not_together(record, bad)
             watcher = Attempt(
                 session,
                 chunk,
@@ -267,33 +267,8 @@ class Slot:
         after = self._owner.oom_kills.count() if failed.code is not None else None
         kills = after - before if after is not None and before is not None else None
         failed = classify(failed, session.tail if session is not None else (), MachineSigns(kills, free))
-        short = free is not None and free < space.needed and space.may_wait(self._job)
-        if failed.cause is FailureCause.DISK and short:
-            return Held(failed.message)
-        return failed
-
-    def _request(self, record: JobRecord, version: EngineVersion, folder: Path) -> SessionRequest:
-        spec, owner = record.spec, self._owner
-        if spec.raw_arguments and spec.engine not in owner.settings.allow_raw_arguments:
-            raise Refusal("args.raw_arguments", "raw arguments are not allowed here any more (allow_raw_arguments)")
-        return SessionRequest(
-            project=owner.folders.project(spec.project_path) if spec.project_path is not None else None,
-            frames=spec.frames,
-            version=version,
-            options=owner.catalog.engine(spec.engine).options_model.model_validate(dict(spec.options)),
-            output_format=spec.output_format,
-            width=spec.width,
-            height=spec.height,
-            fps=spec.fps,
-            details=spec.details,
-            folder=folder,
-            name=spec.output_name,
-            threads=owner.settings.engine_threads,
-            raw_arguments=spec.raw_arguments,
-            autoexec=owner.settings.blender_autoexec,
-            addons=tuple(owner.settings.engine_addons.get(spec.engine, ())),
-            startup_scripts=tuple(owner.settings.engine_startup_scripts.get(spec.engine, ())),
-        )
+        held = failed.cause is FailureCause.DISK and space.is_short(free, self._job)
+        return Held(failed.message) if held else failed
 
     async def _open(self, session: Session, attempt: str, chunk: Chunk) -> None:
         self._session = session
@@ -329,9 +304,8 @@ class Slot:
             owner.jobs.apply(record.id, FrameFailed(attempt, frames.position(frame), cause, message, time.time()))
 
         async def full(cause: FailureCause, message: str) -> bool:
-            free, space = await owner.space.free(), owner.space
-            short = free is not None and free < space.needed and space.may_wait(record.id)
-            return short and out_of_space(cause, message, free)
+            free = await owner.space.free()
+            return owner.space.is_short(free, record.id) and out_of_space(cause, message, free)
 
         def warned(message: str) -> None:
             work.log.say(f"warning: {message}")
@@ -402,11 +376,8 @@ class Slot:
                 refused |= record.part_positions(record.spec.frames.position(first))
             failed = AttemptFailed(attempt, outcome.cause, outcome.message, blamed, now, refused)
             owner.jobs.apply(record.id, failed, end)
-        folder = owner.folders.attempt(record.id, attempt)
-        if isinstance(outcome, Succeeded):
-            self._scratch.done_with(folder)
-        else:  # there may be much in it
-            owner.discard(folder)
+        succeeded = isinstance(outcome, Succeeded)
+        self._scratch.done_with(owner.folders.attempt(record.id, attempt), keep=succeeded)
 
     async def _look_for_lost(self, job_id: str, attempt: str) -> None:
         """Before the last attempt of a job is reported: are all its outputs still where they were put?"""
@@ -425,11 +396,3 @@ class Slot:
 def _has_frames(record: JobRecord | None, attempt: str) -> bool:
     """Whether an attempt has frames that are not verified yet."""
     return record is not None and any(chunk.positions for chunk in record.state.running if chunk.attempt == attempt)
-
-
-def _not_together(record: JobRecord, bad: Sequence[int]) -> Failed:
-    first = record.spec.frames.position(bad[0])
-    named = record.spec.frames.notation(record.part_positions(first))
-    more = f" and {len(bad) - 1} more" if len(bad) > 1 else ""
-    message = f"the part {named}{more} does not go on where the one before it ends; it is made again, the careful way"
-    return Failed(FailureCause.BAD_FRAME, message, refused=tuple(bad))

@@ -58,6 +58,10 @@ class Space:
         """Whether a job may wait (again): it is not the one that fills the disk."""
         return self._times.get(job_id, 0) < MAX_HOLDS
 
+    def is_short(self, free: int | None, job_id: str) -> bool:
+        """Whether so few bytes are free (None: it cannot be told) that this job has to wait, and may."""
+        return free is not None and free < self.needed and self.may_wait(job_id)
+
     def progressed(self, job_id: str) -> None:
         """The job has a new output."""
         self._times.pop(job_id, None)
