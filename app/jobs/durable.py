@@ -1,8 +1,9 @@
 """What was uploaded survives a power cut from the moment in which its job is answered.
 
 One sync when everything is written, for what is not on the disk yet: an upload goes past the cache but for its end (see
-:mod:`app.jobs.buffers`). Through the cache, having the system write while an upload still streams in (``sync_file_range(2)``
-after every buffer) was tried: the upload of 2 GB fell to 0.60 of a raw PUT, against 0.86 to 0.92 with one sync.
+:mod:`app.jobs.buffers`). Through the cache, having the system write while an upload still streams in
+(``sync_file_range(2)`` after every buffer) was tried: the upload of 2 GB fell to 0.60 of a raw PUT, against 0.86 to
+0.92 with one sync.
 """
 
 from __future__ import annotations
