@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
-from pathlib import Path
 
 import pytest
 import structlog.testing
 
 from tests.api.conftest import Api
-
-WORKERS = Counter({"pipe": 4})
-"""Two workers with two pipes each are started when they are needed, and kept."""
+from tests.support.open_files import closed_again, needs_proc, open_now
 
 
-@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="needs /proc to see open files")
+@needs_proc
 @pytest.mark.parametrize("noun", ["download_all", "logs"])
 async def test_delete_while_it_is_downloaded(api: Api, noun: str) -> None:
     warm = await api.rendered(frames="1-2")
@@ -39,26 +35,12 @@ async def test_delete_while_it_is_downloaded(api: Api, noun: str) -> None:
             assert download.task.exception() is not None or promised in (-1, len(body))
             assert not api.parts.folders.job(job.id).exists()
     assert [line for line in said if "preview" in line["event"]] == [], "nobody makes previews of what is deleted"
-    async with asyncio.timeout(20):  # workers whose preview was given up are ended in threads
-        while more := open_now() - before - WORKERS:
-            assert more
-            await asyncio.sleep(0.01)
+    await closed_again(before)
 
 
 async def deleted(api: Api, job_id: str) -> None:
     response = await api.client.post(f"/api/jobs/{job_id}/delete?confirm=true")
     assert (response.status_code, response.text) == (200, "success")
-
-
-def open_now() -> Counter[str]:
-    """What this process holds open, by kind or path."""
-    found: Counter[str] = Counter()
-    for entry in Path("/proc/self/fd").iterdir():
-        try:
-            found[str(entry.readlink()).partition(":[")[0]] += 1
-        except FileNotFoundError:
-            continue  # that of the listing itself
-    return found
 
 
 def _rest(sent: asyncio.Queue[dict[str, object]]) -> list[dict[str, object]]:

@@ -49,6 +49,7 @@ class RogueOptions(EngineOptions):
     way: str = Field("well", description="The function of rogue_program.py to run.")
     count: int = Field(0, description="Bytes, or whatever the way counts.")
     fault: str = Field("", description="The method of the plug-in that raises.")
+    group: str = Field("", description="The control group that eats_memory moves into.")
 
 
 class RogueEngine(Engine):
@@ -88,7 +89,8 @@ class RogueEngine(Engine):
         options = _options(session)
         _stumble(options, "command")
         argv = (str(session.version.path), "-I", "-S", str(PROGRAM), options.way, str(options.count), str(chunk.folder))
-        return Command((*argv, *map(str, chunk.frames)), takes_chunks=False)
+        environment = {"ROGUE_GROUP": options.group} if options.group else {}
+        return Command((*argv, *map(str, chunk.frames)), environment, takes_chunks=False)
 
     def expected(self, session: SessionRequest, chunk: Chunk) -> Sequence[ExpectedOutput]:
         _stumble(_options(session), "expected")

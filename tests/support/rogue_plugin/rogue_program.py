@@ -189,6 +189,13 @@ def runs_out_of_memory(count: int, folder: str, frames: list[str]) -> None:
     sys.exit(1)
 
 
+def eats_memory(count: int, folder: str, frames: list[str]) -> None:
+    """Takes so many bytes, in a control group that has fewer."""
+    (Path(os.environ["ROGUE_GROUP"]) / "cgroup.procs").write_text(str(os.getpid()))
+    taken = [bytearray(b"x" * (1 << 20)) for _ in range(count >> 20)]
+    render(folder, frames, picture() if taken else b"")
+
+
 def fills_the_disk(count: int, folder: str, frames: list[str]) -> None:
     """Writes as many bytes beside each picture; says what the system says."""
     try:
