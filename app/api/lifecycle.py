@@ -101,7 +101,10 @@ async def cancel_job(
     operation_id="retry_job",
     summary="Render missing or bad frames",
     response_model=Job,
-    responses=failures(s400=NO_JOB),
+    responses=failures(
+        s400=NO_JOB,
+        s429="Too many wrong tokens came from this address, or the job's token has as many live jobs as it may have.",
+    ),
 )
 async def retry_job(parts: PartsOf, who: WhoOf, job_id: str) -> Response:
     """Have the frames rendered that are missing or bad, and no others; the job keeps its id, log and outputs. The files

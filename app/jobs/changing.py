@@ -138,6 +138,7 @@ class ChangingJobs(KnownJobs):
         update = queries.update_job(record.id, record.status.value, self._revision, state_bytes(record), wire, spec)
 
         def committed() -> None:
+            live.trouble = ""
             for change in changes:
                 change.committed()
 
@@ -152,6 +153,8 @@ class ChangingJobs(KnownJobs):
                     self._live.pop(record.id, None)
             else:
                 live.unsaved = [*changes, *live.unsaved]
+            if live.unsaved:
+                self._show_trouble(live, str(done.exception()))
             if live.unsaved and self._saver is None:
                 self._saver = asyncio.get_running_loop().call_later(_SAVE_SECONDS, self._save)
 
@@ -159,6 +162,13 @@ class ChangingJobs(KnownJobs):
         future = self._store.write([update, *also], committed)
         future.add_done_callback(settle)
         return future
+
+    def _show_trouble(self, live: LiveJob, why: str) -> None:
+        """What clients see of a job is what is stored, and beside it what has happened that is not."""
+        trouble = f"{live.record.state.reason} (this is not stored yet, and tried again every second: {why})"
+        if trouble != live.trouble:
+            live.trouble = trouble
+            self._feed.publish(live.record.id, self._wire(live.committed, live.progress, trouble))
 
     def _save(self) -> None:
         """Try again to store what could not be stored. Logged if that fails again."""
@@ -187,7 +197,7 @@ class ChangingJobs(KnownJobs):
         moves = live.committed.state.running or live.committed.status is JobStatus.CONFIGURING
         if moves and now - live.progress_at >= self._progress_interval:
             live.progress_at = now
-            self._feed.publish(job_id, self._wire(live.committed, progress))
+            self._feed.publish(job_id, self._wire(live.committed, progress, live.trouble))
 
     def show_again(self) -> None:
         """What holds jobs back is another thing now: show the reason anew of those that wait for a slot."""
@@ -199,11 +209,11 @@ class ChangingJobs(KnownJobs):
                 await asyncio.sleep(0)  # there may be very many
             live = self._live.get(job_id)
             if live is not None and live.committed.status is JobStatus.NOT_STARTED:
-                self._feed.publish(job_id, self._wire(live.committed, live.progress))
+                self._feed.publish(job_id, self._wire(live.committed, live.progress, live.trouble))
 
-    def _wire(self, record: JobRecord, progress: JobProgress = IDLE) -> bytes:
+    def _wire(self, record: JobRecord, progress: JobProgress = IDLE, trouble: str = "") -> bytes:
         held = self._held_back(record.spec) if record.status is JobStatus.NOT_STARTED else ""
-        return wire_bytes(record, progress, held)
+        return wire_bytes(record, progress, held, trouble)
 
     async def cancel(self, job_id: str, reason: str = "cancelled by request") -> bytes:
         """Cancel a job and wait until no process of it is alive. An ended job stays as it is.

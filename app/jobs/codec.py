@@ -116,11 +116,12 @@ def _iso(at: float | None) -> str | None:
     return None if at is None else datetime.fromtimestamp(at, UTC).isoformat(timespec="milliseconds")
 
 
-def wire_bytes(record: JobRecord, progress: JobProgress = IDLE, held: str = "") -> bytes:
+def wire_bytes(record: JobRecord, progress: JobProgress = IDLE, held: str = "", trouble: str = "") -> bytes:
     """The job as every route answers it: the JSON of the wire model ``Job``.
 
     Args:
         held: why this node begins nothing of it now, if it does not; shown as its reason while it waits for a slot.
+        trouble: takes the place of its reason: what has happened to it and is not stored yet.
     """
     spec, state = record.spec, record.state
     total, done = len(spec.frames), len(state.done)
@@ -129,6 +130,7 @@ def wire_bytes(record: JobRecord, progress: JobProgress = IDLE, held: str = "") 
     reason = progress.waiting if progress.waiting and state.status is JobStatus.CONFIGURING else state.reason
     if held and state.status is JobStatus.NOT_STARTED and not state.needs_space:
         reason = held
+    reason = trouble or reason
     eta: float | None = None
     low: float | None = None
     high: float | None = None

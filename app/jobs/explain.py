@@ -81,6 +81,7 @@ class Facts:
     at_work: Sequence[JobRecord] = ()  # jobs that the slots of its engine render now
     free_bytes: int | None = None  # of the data folder's disk
     needed_bytes: int = 0  # that must be free for a job that waits for space
+    unsaved: str = ""  # what has happened to it and cannot be stored, and why
     last_failure: str = ""  # what the last failed attempt said
     log: Sequence[str] = ()  # last lines of the job's log
     held: str = ""  # why this node begins nothing of it now
@@ -99,6 +100,9 @@ def explain(record: JobRecord, facts: Facts) -> Explanation:
     story = _TELLERS[record.status](record, facts)
     unwell = record.status in (JobStatus.ERROR, JobStatus.CANCELLED) or bool(record.state.errors)
     ended_well = record.status is JobStatus.COMPLETED
+    if facts.unsaved:
+        story.sentences.insert(0, _sentence(facts.unsaved))
+        story.help.insert(0, "Mend the disk of the data folder: zordon doctor says what is wrong with it.")
     frames = record.spec.frames
     if record.status in (JobStatus.ERROR, JobStatus.CANCELLED):
         concerned = frames.all_positions() - record.state.done

@@ -43,6 +43,7 @@ class LiveJob:
     unsaved: list[Unsaved] = field(default_factory=list)  # changes that could not be stored, oldest first
     progress: JobProgress = IDLE
     progress_at: float = 0.0
+    trouble: str = ""  # what is not stored yet and why; empty while everything is
 
 
 class KnownJobs:
@@ -83,6 +84,14 @@ class KnownJobs:
                 f"this node keeps {len(self._status)} jobs, and {count} more are asked for; {self._max_jobs} are "
                 "allowed (max_jobs): delete some that have ended"
             )
+        self.check_live(submitted_by, count)
+
+    def check_live(self, submitted_by: str, count: int = 1) -> None:
+        """See that so many jobs more of a token may be alive.
+
+        Raises:
+            TooMany: they may not.
+        """
         most = self._max_live_per_token
         if most is None or len(self._live) + self._being_stored.total() + count <= most:
             return  # however they are shared out: nothing has to be counted
@@ -109,6 +118,11 @@ class KnownJobs:
         """The newest record of a job that has not ended; None for every other id."""
         live = self._live.get(job_id)
         return None if live is None else live.record
+
+    def trouble(self, job_id: str) -> str:
+        """What has happened to a job and could not be stored, and why; empty if everything is stored."""
+        live = self._live.get(job_id)
+        return "" if live is None else live.trouble
 
     def live_records(self) -> list[JobRecord]:
         """The newest records of all jobs that have not ended, oldest first."""

@@ -8,6 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Unpack
 
 from app.jobs.changing import Bounds
+from app.jobs.errors import TooMany
 from app.jobs.events import ChildEnded, JobEdited, RetryAsked
 from app.jobs.feed import Feed
 from app.jobs.known import JobNotFound, LiveJob
@@ -42,6 +43,7 @@ class RetryingJobs(SubmittingJobs):
 
         Raises:
             JobNotFound: there is none.
+            TooMany: it has ended, and its token has as many live jobs as it may have.
             StoreError: nothing was changed.
         """
         lock = self._retrying.setdefault(job_id, asyncio.Lock())
@@ -81,13 +83,14 @@ class RetryingJobs(SubmittingJobs):
         if job_id in self._status and job_id not in self._live and job_id not in self._deleting:
             event = RetryAsked(time.time(), found.done, found.files, assembled=found.assembled)
             if transition(record, event)[0] is not record:
+                self.check_live(record.spec.submitted_by)
                 if record.spec.parent is not None:
                     await self._apply_to_any(record.spec.parent, RetryAsked(event.at, children=(job_id,)))
                     if (parent := self.live(record.spec.parent)) is not None:
                         self._tell_of_subjobs(parent, "ended before the retry", besides=job_id)
                 try:
                     await self._apply_to_any(job_id, event)
-                except StoreError:
+                except (StoreError, TooMany):
                     if record.spec.parent is not None:  # it waits for one that did not come back
                         ended = ChildEnded(job_id, record.status, record.state.reason, event.at)
                         self.apply(record.spec.parent, ended)
@@ -101,6 +104,8 @@ class RetryingJobs(SubmittingJobs):
             record = await self.record(job_id)
             if job_id in self._deleting or transition(record, event)[0] is record:
                 return
+            if not record.spec.children:
+                self.check_live(record.spec.submitted_by)
             self._live.setdefault(job_id, LiveJob(record, record))
         await self.apply(job_id, event)
 

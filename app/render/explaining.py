@@ -71,6 +71,7 @@ class Explaining:
         facts = Facts(
             now=time.time(),
             reason=str(orjson.loads(wire)["reason"]),
+            unsaved=self._jobs.trouble(job_id),
             title=engine.title if engine is not None else record.spec.engine,
             slots=self._catalog.slots(record.spec.engine) if engine is not None else 0,
             ahead=sorted((other for other in others if _is_before(other, record)), key=_place),

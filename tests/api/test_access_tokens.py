@@ -200,7 +200,13 @@ async def test_a_token_has_so_many_live_jobs_and_no_more(start_api: StartApi) ->
         ended = next(answer.json()[0]["id"] for answer in answers if answer.status_code == 200)
         await client.post(f"/api/jobs/{ended}/cancel", params={"confirm": True})
         assert (await client.post("/api/add_job", json=[body, body])).status_code == 429
-        assert (await client.post("/api/add_job", json=body)).status_code == 200
+        last = (await client.post("/api/add_job", json=body)).json()[0]["id"]
+        # One that comes back takes room like a new one.
+        refused = await client.post(f"/api/jobs/{ended}/retry")
+        assert (refused.status_code, api.parts.jobs.status(ended)) == (429, "cancelled")
+        assert "max_live_jobs_per_token" in refused.text
+        await client.post(f"/api/jobs/{last}/cancel", params={"confirm": True})
+        assert (await client.post(f"/api/jobs/{ended}/retry")).status_code == 200
     assert not list(api.parts.folders.uploads.iterdir())
 
 

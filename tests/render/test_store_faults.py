@@ -35,8 +35,16 @@ async def test_what_happened_meanwhile_is_stored_afterwards(start_node: StartNod
             assert live is not None
             await node.parts.store.read(lambda connection: None)
         assert node.job(job.id).frames_done < 8
+        seen = await node.until(job.id, lambda now: "not stored yet" in now.reason)
+        assert seen.status is JobStatus.RUNNING, "what is shown is what is stored"
+        assert "readonly" in seen.reason, "and why it is no more"
+        told = await node.parts.explaining.explain(job.id)
+        assert "not stored yet" in told.sentences[0]
+        assert "doctor" in told.help[0]
+        assert any("cannot be written" in why for why in (await node.parts.node.condition()).reasons)
         await writable(node, True)
         ended = await node.ended(job.id)
+        assert "not stored" not in ended.reason
         assert (ended.status, ended.frames_done, ended.file_count) == (JobStatus.COMPLETED, 8, 8)
         assert ended.failed_frames == ""
     async with start_node() as node:
