@@ -202,7 +202,8 @@ service = os.getppid()
 if os.fork() == 0:
     os.setsid()
     shown = dict(os.environ)
-    wait = f'import os, time\\nwhile os.getppid() != {service}: time.sleep(0.001)\\ntime.sleep(0.05)\\n'
+    wait = f'import os, time\\nwhile os.getppid() != {service}: pass\\nend = time.monotonic() + 0.05\\n'
+    wait += 'while time.monotonic() < end: pass\\n'  # at work, as whoever becomes another program is
     wait += f'os.execve(sys.executable, [sys.executable, "-c", "import time; time.sleep(300)"], {shown})'
     say('blank')
     os.execve(sys.executable, [sys.executable, '-I', '-S', '-c', 'import sys\\n' + wait], {})

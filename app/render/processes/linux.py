@@ -13,6 +13,7 @@ import asyncio
 import contextlib
 import ctypes
 import os
+import select
 import signal
 import time
 from functools import cache
@@ -146,14 +147,19 @@ def _give_time_to(unsettled: list[int], since: dict[int, float]) -> None:
             _nameless[pid] = start_time(pid)
     while len(_nameless) > _REMEMBERED:
         del _nameless[next(iter(_nameless))]
-    time.sleep(0.002)
+    _pause(0.002)
+
+
+def _pause(seconds: float) -> None:
+    """For a thread. By a descriptor's time-out: no wall clock that somebody has set has a part in it."""
+    select.select((), (), (), seconds)
 
 
 def _reap(pid: int, seconds: float = 2.0) -> None:
     end = time.monotonic() + seconds
     with contextlib.suppress(ChildProcessError):
         while not _reaped(pid) and time.monotonic() < end:
-            time.sleep(0.002)  # in a thread; a killed process needs a moment to die
+            _pause(0.002)  # a killed process needs a moment to die
 
 
 def _reaped(pid: int) -> bool:
@@ -171,17 +177,16 @@ def end_leftovers(store: str, known: dict[int, float]) -> int:
     blank_until, end = 0.0, time.monotonic() + _SWEEP_SECONDS
     while (now := time.monotonic()) < end:
         leftovers, unsettled = _leftovers(store, known)
-        if unsettled and not blank_until:
+        if leftovers or not blank_until:
             blank_until = now + _BLANK_SECONDS
-        if not leftovers and now >= blank_until:
+        if not leftovers and not (unsettled and now < blank_until):
             return len(ended)
         for pid in leftovers:
             ended.add(pid)
-            blank_until = 0.0
             with contextlib.suppress(ProcessLookupError, PermissionError):
                 os.kill(pid, signal.SIGKILL)
             _reap(pid, 0.05)
-        time.sleep(0.01)  # in a thread; let init reap what is not our child
+        _pause(0.01)  # let init reap what is not our child
     log.error("what an earlier run of the service left behind could not be ended", tried=len(ended))
     return len(ended)
 
@@ -194,7 +199,7 @@ def _leftovers(store: str, known: dict[int, float]) -> tuple[list[int], bool]:
         if not entry.name.isdigit() or (pid := int(entry.name)) == os.getpid():
             continue
         seen, cookies = proc.cookies(pid)
-        unsettled = unsettled or seen in (proc.Seen.BLANK, proc.Seen.EXITING)
+        unsettled = unsettled or seen is proc.Seen.BLANK  # what one that exits has started can be seen itself
         if cookies.get(STORE_COOKIE) == store and ATTEMPT_COOKIE in cookies:
             found.append(pid)
         elif pid in known and abs(start_time(pid) - known[pid]) < 0.05 and cookies:

@@ -18,6 +18,7 @@ _EXITING: Final = 0x4
 _KERNEL_THREAD: Final = 0x200000
 """The kernel's PF_KTHREAD."""
 _DEAD: Final = (b"Z", b"X")
+_AT_WORK: Final = (b"R", b"D")
 
 reaping: Final = threading.Lock()
 """Held while children are listed and while one is reaped: a child that goes while the kernel lists them makes it leave
@@ -82,9 +83,11 @@ def cookies(pid: int) -> tuple[Seen, dict[str, str]]:
         if not stat or stat[0] in _DEAD:
             return Seen.GONE, {}
         flags = int(stat[6])
-        if flags & _KERNEL_THREAD:
-            return Seen.SHOWN, {}
-        return (Seen.EXITING if flags & _EXITING else Seen.BLANK), {}
+        if flags & _EXITING:
+            return Seen.EXITING, {}
+        # Who sleeps is not about to become another program: it has none, as a kernel thread has none.
+        blank = stat[0] in _AT_WORK and not flags & _KERNEL_THREAD
+        return (Seen.BLANK if blank else Seen.SHOWN), {}
     pairs = (item.partition(b"=") for item in environment.split(b"\0") if item.startswith(b"ZORDON_"))
     return Seen.SHOWN, {name.decode("ascii", "replace"): value.decode("ascii", "replace") for name, _, value in pairs}
 
