@@ -126,7 +126,7 @@ class Application:
             SettingsError: a setting names an engine that there is not, or asks it for what it cannot do.
             StoreError: the store cannot be opened.
         """
-        settings, folders = self.settings, DataFolder(self.settings.data_dir)
+        settings, folders = self.settings, DataFolder(self.settings.data_dir, self.settings.set_aside_days)
         async with AsyncExitStack() as stack:
             lock = InstanceLock(settings.data_dir)
             await asyncio.to_thread(lock.acquire)

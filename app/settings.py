@@ -179,6 +179,11 @@ class Settings(BaseSettings):
         16 * MIB, ge=64 * 1024, description="What the audit of changes may take; the oldest lines go first."
     )
     max_log_bytes: int = Field(16 * MIB, ge=64 * 1024, description="The size of one job's log, in bytes.")
+    set_aside_days: float = Field(
+        30.0,
+        ge=0,
+        description="How long outputs are kept whose job the store does not know at a start, in days; 0: always.",
+    )
     benchmark_disk_bytes: int = Field(256 * MIB, ge=MIB, description="What the disk benchmark writes, in bytes.")
 
     chunk_seconds: float = Field(30.0, gt=0, description="How long one chunk should take, in seconds.")

@@ -169,6 +169,26 @@ def leftovers(place: Place) -> Finding:
     return Finding("leftovers", Verdict.OK, "no engine process is without its service")
 
 
+def set_aside(place: Place) -> Finding:
+    """No outputs wait for somebody to look at them, whose jobs the store did not know."""
+    folder = place.data_dir / "set-aside"
+    try:
+        found = sorted(folder.iterdir())
+        size = sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+    except FileNotFoundError:
+        return Finding("set aside", Verdict.OK, "no outputs without a job")
+    except OSError as error:
+        return Finding("set aside", Verdict.NOTE, f"{folder} cannot be read: {error.strerror}")
+    if not found:
+        return Finding("set aside", Verdict.OK, "no outputs without a job")
+    return Finding(
+        "set aside",
+        Verdict.NOTE,
+        f"outputs of {len(found)} jobs that the store did not know, {size / 1e6:.1f} MB: {folder}",
+        "Take what you need and remove the rest; set_aside_days says when the service does so by itself.",
+    )
+
+
 def tls(place: Place) -> Finding:
     """The certificate and its key, if HTTPS is asked for."""
     found = _known(place)
@@ -211,6 +231,7 @@ CHECKS: Final[Sequence[Callable[[Place], Finding]]] = (
     time_order,
     other_service,
     leftovers,
+    set_aside,
     tls,
     sources,
 )

@@ -9,6 +9,7 @@ ourselves, never from text that came from outside.
                        attempts/<attempt>/  sessions/<session>/
     <data>/engines/<engine>/<version>/     managed engine versions
     <data>/fetching/<engine>/<version>/    those that are on their way
+    <data>/set-aside/<job>-<time>/         outputs of jobs that the store did not know, with the reason in why.txt
     <data>/uploads/  trash/                emptied at every start
 """
 
@@ -16,19 +17,33 @@ from __future__ import annotations
 
 import secrets
 import shutil
+import time
 from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Final
 
 import structlog
 
 log = structlog.get_logger(__name__)
 
+WHY: Final = "why.txt"
+_DELETED: Final = "deleted"  # in the folder of a job whose deletion is about to be committed
+_WHY_ASIDE: Final = """\
+This was the folder of job {job}. When the service started, its store did not know the job, as it is after an older copy
+of the store was put back. Its verified outputs are in output/, their checksums in manifest.jsonl. Nobody needs the rest.
+
+Take what you want. The folder is removed {when}.
+"""
+
 
 class DataFolder:
     """The data folder. Methods that touch the disk are for a thread."""
 
-    def __init__(self, root: Path) -> None:
+    def __init__(self, root: Path, set_aside_days: float = 30.0) -> None:
+        """``set_aside_days``: after so long, what was set aside is removed at the next start; 0: never."""
         self.root = root
+        self._set_aside_days = set_aside_days
         self.database = root / "zordon.db"
         self.jobs = root / "jobs"
         self.projects = root / "projects"
@@ -36,6 +51,7 @@ class DataFolder:
         self.fetching = root / "fetching"
         self.uploads = root / "uploads"
         self.trash = root / "trash"
+        self.aside = root / "set-aside"
 
     def prepare(self) -> None:
         """Make the folders, for this user only.
@@ -126,15 +142,59 @@ class DataFolder:
         path.rename(target)
         _remove(target)
 
+    def mark_deleted(self, job_id: str, yes: bool = True) -> None:
+        """Note that a job is about to be deleted, so that a crash right after leaves nothing that looks precious."""
+        try:
+            if yes:
+                (self.job(job_id) / _DELETED).touch()
+            else:
+                (self.job(job_id) / _DELETED).unlink(missing_ok=True)
+        except FileNotFoundError:
+            return  # it has no folder yet
+        except OSError as error:  # a full disk must not keep anybody from deleting
+            log.warning("a job's folder cannot be marked as deleted", job=job_id, reason=str(error))
+
     def sweep(self, jobs: Collection[str], projects: Collection[str]) -> None:
-        """At start: remove what a crash left behind, that is all that no job in the store knows."""
+        """At start: remove what a crash left behind, that is all that no job in the store knows. What holds verified
+        outputs is set aside: the store may be an older copy."""
         for leftover in (*self.uploads.iterdir(), *self.trash.iterdir()):
             _remove(leftover)
+        self._remove_old()
+        for folder in list(self.jobs.iterdir()):
+            if folder.name in jobs:
+                self.mark_deleted(folder.name, False)  # that was not committed
+            elif not (folder / _DELETED).exists() and _has_outputs(folder):
+                self._set_aside(folder)
         for parent, known in ((self.jobs, jobs), (self.projects, projects)):
             for folder in parent.iterdir():
                 if folder.name not in known:
                     log.info("removing a folder that no job knows", folder=str(folder.relative_to(self.root)))
                     self.throw_away(folder)
+
+    def _set_aside(self, folder: Path) -> None:
+        stamp = datetime.now(UTC).strftime("%Y%m%d-%H%M%S")
+        target = self.aside / f"{folder.name}-{stamp}-{secrets.token_hex(2)}"
+        days = self._set_aside_days
+        when = f"by the first start after {days:g} days (set_aside_days)" if days else "by nobody but you"
+        try:
+            self.aside.mkdir(mode=0o700, exist_ok=True)
+            (folder / WHY).write_text(_WHY_ASIDE.format(job=folder.name, when=when), "utf-8")
+            folder.rename(target)
+        except OSError as error:  # a full disk: it stays where it is, and the next start tries again
+            log.error("outputs that no job knows cannot be set aside", job=folder.name, reason=str(error))
+            return
+        where = str(target.relative_to(self.root))
+        log.warning("the store does not know a job that has outputs; they are set aside", job=folder.name, folder=where)
+
+    def _remove_old(self) -> None:
+        if not self._set_aside_days or not self.aside.is_dir():
+            return
+        oldest = time.time() - self._set_aside_days * 86_400
+        for folder in list(self.aside.iterdir()):
+            why = folder / WHY
+            if (why if why.exists() else folder).stat().st_mtime < oldest:
+                log.info("removing what was set aside long ago", folder=str(folder.relative_to(self.root)))
+                self.throw_away(folder)
 
     def clear_attempts(self, job_id: str) -> None:
         """Remove what attempts of the time before have left: their frames were not verified."""
@@ -142,6 +202,11 @@ class DataFolder:
             folder = self.job(job_id) / name
             if folder.exists():
                 self.throw_away(folder)
+
+
+def _has_outputs(folder: Path) -> bool:
+    output = folder / "output"
+    return output.is_dir() and not output.is_symlink() and any(output.iterdir())
 
 
 def _remove(path: Path) -> None:

@@ -19,7 +19,7 @@ from app.jobs.feed import Feed
 from app.jobs.folders import DataFolder
 from app.jobs.known import JobNotFound, LiveJob, project_of
 from app.jobs.record import JobRecord
-from app.jobs.store import Store
+from app.jobs.store import Store, StoreError
 from client.models import JobStatus
 
 __all__ = ["KEY_SECONDS", "EffectListener", "JobNotFound", "JobService"]
@@ -103,7 +103,12 @@ class JobService(EditingJobs):
             self._feed.remove(job_id)
             self._schedule.forget(job_id)
 
-        await self._store.write(queries.delete_job(job_id), committed)
+        await asyncio.to_thread(self._folders.mark_deleted, job_id)
+        try:
+            await self._store.write(queries.delete_job(job_id), committed)
+        except StoreError:
+            await asyncio.to_thread(self._folders.mark_deleted, job_id, False)
+            raise
         if self._forget is not None:
             await self._forget(job_id)
         await asyncio.to_thread(self._folders.throw_away, self._folders.job(job_id))

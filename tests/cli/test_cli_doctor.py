@@ -21,7 +21,8 @@ from app.node.instance import InstanceLock
 from tests.support.running_service import Ran, Service, run_zordon
 
 CHECKS = ["python", "packages", "data folder", "token", "ffmpeg", "blender", "libraries", "port", "clock", "settings"]
-CHECKS += ["user", "open files", "file system", "shm", "time order", "service", "leftovers", "https", "sources"]
+CHECKS += ["user", "open files", "file system", "shm", "time order", "service", "leftovers", "set aside"]
+CHECKS += ["https", "sources"]
 
 
 def doctor(data_dir: Path, port: int, **environment: str) -> tuple[Ran, dict[str, dict[str, str]]]:
@@ -104,6 +105,18 @@ def test_a_folder_from_the_future(tmp_path: Path) -> None:
     found = doctor(tmp_path, free_port())[1]
     assert found["time order"]["verdict"] == "note"
     assert "NTP" in found["time order"]["mend"]
+
+
+def test_outputs_that_were_set_aside(tmp_path: Path) -> None:
+    assert doctor(tmp_path, free_port())[1]["set aside"]["verdict"] == "ok"
+    output = tmp_path / "set-aside" / "abc-20260101-000000-1f" / "output"
+    output.mkdir(parents=True)
+    (output / "frame_0001.png").write_bytes(bytes(2_000_000))
+    found = doctor(tmp_path, free_port())[1]["set aside"]
+    assert found["verdict"] == "note"
+    assert "1 jobs" in found["message"]
+    assert "2.0 MB" in found["message"]
+    assert "set_aside_days" in found["mend"]
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="other locks")
