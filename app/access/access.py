@@ -9,6 +9,7 @@ from app.access.codes import LoginCodes
 from app.access.identity import Identity
 from app.access.tokens import Tokens
 from app.access.tries import FailedTries
+from client.models import Login, Role
 
 
 @dataclass(frozen=True)
@@ -25,16 +26,21 @@ class Access:
         """A login code in the name of the first token, for the terminal that the service was started in."""
         return self.codes.make(self.tokens.first)
 
-    async def login(self, code: str) -> tuple[Identity, str] | None:
-        """Trade a login code for a session and the secret of its cookie; None if the code is not right.
+    async def login(self, wanted: Login) -> tuple[Identity, str] | None:
+        """Trade a login code, which gives all rights, or a token, which gives its own, for a session and the secret of
+        its cookie; None if it is not right.
 
         Raises:
             StoreError: no session was begun; the code is used up.
         """
-        by = self.codes.take(code)
+        if wanted.code is not None:
+            by, role = self.codes.take(wanted.code), Role.ADMIN
+        else:
+            by = self.tokens.of_token((wanted.token or "").encode())
+            role = Role.READ if by is None else by.role
         if by is None:
             return None
-        session, secret = await self.tokens.begin_session(by)
+        session, secret = await self.tokens.begin_session(by, role)
         if by.revoked:  # while the session was stored
             await self.tokens.revoke(session.id)
             return None

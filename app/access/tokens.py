@@ -117,11 +117,12 @@ class Tokens:
         finally:
             self._being_made.discard(wanted.name)
 
-    async def begin_session(self, by: Identity) -> tuple[Identity, str]:
-        """Let a browser in for a while, with all rights. Returns the session with the secret for its cookie.
+    async def begin_session(self, by: Identity, role: Role) -> tuple[Identity, str]:
+        """Let a browser in for a while. Returns the session with the secret for its cookie.
 
         Args:
-            by: who made the login code. When that token is revoked, the session ends too.
+            by: who made the login code, or whose token it is. When that is revoked or expires, the session ends too.
+            role: what the browser may do.
 
         Raises:
             StoreError: nothing was made.
@@ -129,7 +130,8 @@ class Tokens:
         sessions = [identity for identity in self.all() if identity.kind is AccessKind.SESSION]
         for oldest in sessions[: max(0, len(sessions) - MAX_SESSIONS + 1)]:
             await self.revoke(oldest.id)
-        return await self._make(f"browser of {by.name}", Role.ADMIN, AccessKind.SESSION, by, SESSION_SECONDS)
+        lasts = SESSION_SECONDS if by.expires is None else min(SESSION_SECONDS, by.expires - time.time())
+        return await self._make(f"browser of {by.name}", role, AccessKind.SESSION, by, lasts)
 
     async def revoke(self, token_id: str) -> Identity:
         """Make a token or session worthless from now on, and the sessions that were begun with it.

@@ -26,9 +26,9 @@ from app.api import (
     node,
     openapi,
     outputs,
+    page,
     peers,
     previews,
-    start,
 )
 from app.api.errors import install_handlers
 from app.api.permissions import OPENAPI_PATH, Permissions
@@ -60,7 +60,7 @@ def build_api(settings: Settings, lifespan: Lifespan | None = None) -> FastAPI:
     # Those with fixed paths come before those whose path has a name in the same place.
     debugging = (debug,) if settings.debug else ()
     nouns = (
-        start,
+        page,
         access,
         jobs,
         explain,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 from typing import Final
 
@@ -88,16 +89,18 @@ async def make_login_code(parts: PartsOf, who: WhoOf) -> Response:
     operation_id="login",
     summary="Let a browser in",
     response_model=TokenInfo,
-    responses=failures(s401="The code is not right: it was used, or is older than ten minutes."),
+    responses=failures(s401="The code is not right: it was used, or is older than ten minutes. Or the token is wrong."),
     openapi_extra={**json_body(Login), "security": []},
 )
 async def login(request: Request, parts: PartsOf) -> Response:
-    """Trade a login code for a cookie, which scripts cannot read and other sites cannot use. The start page does this
-    with the code behind the # of its address."""
+    """Trade a login code, or a token, for a cookie, which scripts cannot read and other sites cannot use. The page does
+    this with the code behind the # of its address. A code gives all rights, a token its own."""
     wanted = await read_model(Login, raw_headers(request), request.receive, MAX_BODY)
-    begun = await parts.access.login(wanted.code)
+    begun = await parts.access.login(wanted)
     if begun is None:
         seconds = parts.access.tries.failed(address_of(request.scope))
+        if wanted.code is None:
+            raise refused_try(seconds, "the token is wrong", "token")
         raise refused_try(
             seconds, "this login code was used, or is older than ten minutes; `zordon login` makes a new one", "code"
         )
@@ -107,7 +110,8 @@ async def login(request: Request, parts: PartsOf) -> Response:
         change.who = session
     note(request.scope, let_in_by=session.made_by)
     answer = json_bytes(_info(session).model_dump_json().encode())
-    _set_cookie(answer, request, parts.access.cookie, secret, SESSION_SECONDS)
+    seconds_left = SESSION_SECONDS if session.expires is None else session.expires - time.time()
+    _set_cookie(answer, request, parts.access.cookie, secret, seconds_left)
     return answer
 
 

@@ -82,6 +82,7 @@ class Guard:
         self._trust = trust
         self._permissions = permissions
         self._open = permissions.open_paths
+        self._open_folders = permissions.open_folders
         self._open_metrics = settings.metrics_without_token
         self._lan = settings.lan
         self._names = own_names(settings)
@@ -126,6 +127,8 @@ class Guard:
         if version is not None and version != _OURS and (refusal := _wrong_version(version)) is not None:
             return refusal
         if path in self._open and not (path == READY_PATH and _has_secret(headers)):
+            return None
+        if path.startswith(self._open_folders) and scope["method"] in HARMLESS:
             return None
         if self._open_metrics and path == METRICS_PATH and is_loopback(scope) and not _has_secret(headers):
             return None

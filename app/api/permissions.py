@@ -20,6 +20,7 @@ OPENAPI_PATH: Final = "/api/openapi.json"
 ROLES: Final[Mapping[str, Role | None]] = {
     # Open to everybody.
     "get_start_page": None,
+    "get_page_file": None,
     "heartbeat": None,
     "login": None,
     "get_health": None,
@@ -136,6 +137,8 @@ class Permissions:
             if (name := route.operation_id or route.name)
         ]
         self.open_paths = frozenset(route.path for route in routes if role_of(route.operation_id or route.name) is None)
+        self.open_folders = tuple(path.partition("{")[0] for path in self.open_paths if "{" in path)
+        """Beginnings of paths below which everything is open."""
         self._known: dict[tuple[str, str], Permission] = {}
 
     def of(self, method: str, path: str) -> Permission:

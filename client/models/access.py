@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from enum import StrEnum
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 
 class Role(StrEnum):
@@ -71,8 +71,15 @@ class LoginCode(BaseModel):
 
 
 class Login(BaseModel):
-    """The code that a browser has."""
+    """What a browser shows to be let in: a login code, or a token that somebody typed."""
 
     model_config = ConfigDict(extra="forbid")
 
-    code: str = Field(min_length=1, max_length=200)
+    code: str | None = Field(default=None, min_length=1, max_length=200)
+    token: str | None = Field(default=None, min_length=1, max_length=512)
+
+    @model_validator(mode="after")
+    def _one_of_them(self) -> Login:
+        if (self.code is None) == (self.token is None):
+            raise ValueError("give code or token, one of them")
+        return self

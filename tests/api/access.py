@@ -5,7 +5,7 @@ from __future__ import annotations
 from weakref import WeakKeyDictionary
 
 from app.access.access import Access
-from client.models import NewToken, Role
+from client.models import Login, NewToken, Role
 from tests.api.conftest import TOKEN, Api
 
 _TOKENS: WeakKeyDictionary[Api, dict[Role, str]] = WeakKeyDictionary()
@@ -27,7 +27,7 @@ async def session_of(api: Api) -> dict[str, str]:
     """The headers of a browser that was let in."""
     access: Access = api.parts.access
     if api not in _SESSIONS or access.tokens.of_session(_SESSIONS[api].encode()) is None:
-        begun = await access.login(access.browser_code())
+        begun = await access.login(Login(code=access.browser_code()))
         assert begun is not None
         _SESSIONS[api] = begun[1]
     return {"Cookie": f"{access.cookie}={_SESSIONS[api]}"}

@@ -68,6 +68,7 @@ async def test_what_is_not_in_the_table_is_for_administrators() -> None:
 async def test_only_these_are_open() -> None:
     assert {operation.name for operation in OPERATIONS if operation.role is None} == {
         "get_start_page",
+        "get_page_file",
         "heartbeat",
         "login",
         "get_health",

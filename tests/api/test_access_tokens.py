@@ -12,7 +12,7 @@ from app.access.codes import CODE_SECONDS, LoginCodes
 from app.access.identity import covers
 from app.access.tokens import PREFIX, digest_of
 from app.access.tries import WINDOW_SECONDS, FailedTries, network_of
-from client.models import NewToken, Role, TokenInfo
+from client.models import Login, NewToken, Role, TokenInfo
 from tests.api.access import session_of, token_of
 from tests.api.conftest import BASE_URL, TOKEN, Api, StartApi
 
@@ -365,8 +365,8 @@ async def test_a_code_is_good_for_ten_minutes(api: Api) -> None:
 async def test_codes_and_sessions_are_bounded(api: Api) -> None:
     access = api.parts.access
     codes = [access.browser_code() for _ in range(30)]
-    assert await access.login(codes[0]) is None
-    assert await access.login(codes[-1]) is not None
+    assert await access.login(Login(code=codes[0])) is None
+    assert await access.login(Login(code=codes[-1])) is not None
     for _ in range(205):
-        await access.tokens.begin_session(access.tokens.first)
+        await access.tokens.begin_session(access.tokens.first, Role.ADMIN)
     assert len(access.tokens.all()) == 201
