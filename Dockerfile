@@ -15,7 +15,7 @@ COPY pyproject.toml ./
 RUN /opt/zordon/bin/python -c "import tomllib; print(*tomllib.load(open('pyproject.toml', 'rb'))['project']['dependencies'], sep='\n')" > requirements.txt \
     && /opt/zordon/bin/pip install --quiet --no-cache-dir --disable-pip-version-check -r requirements.txt
 
-COPY README.md LICENSE ./
+COPY README.md LICENSE hatch_build.py ./
 COPY config ./config
 COPY demo ./demo
 COPY engines ./engines

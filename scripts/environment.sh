@@ -65,14 +65,31 @@ prepare() {
   # The path is part of it, because a checkout that was moved or copied still points to its old place.
   state="$root $(cksum <"$root/pyproject.toml")"
   for stamp in "$venv/installed-dev" ${group:-"$venv/installed"}; do
-    [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$state" ] && return
+    if [ -f "$stamp" ] && [ "$(cat "$stamp")" = "$state" ]; then
+      prepare_page
+      return
+    fi
   done
   say "Installing what Zordon needs into .venv${group:+, and what its tests need} (a minute or two) …"
   export PIP_DISABLE_PIP_VERSION_CHECK=1
   "$python" -m pip install -qq --upgrade 'pip>=25.1'
   (cd -- "$root" && "$python" -m pip install -qq --editable . ${group:+--group "$group"})
   printf '%s' "$state" >"$venv/installed${group:+-$group}"
+  "$python" "$root/client/web/build.py" --digest >"$venv/page"
   say "Installed in $((SECONDS - started)) s."
+}
+
+# The page is built anew when its sources have changed; where that was tried in vain, it is not tried again before they
+# change once more.
+prepare_page() {
+  local build=$root/client/web/build.py digest
+  digest=$("$python" "$build" --digest)
+  [ -f "$venv/page" ] && [ "$(cat "$venv/page")" = "$digest" ] && return
+  if ! "$python" "$build" --is-current; then
+    say "Building the page …"
+    (cd -- "$root" && "$python" -m pip install -qq --disable-pip-version-check --no-deps --editable .)
+  fi
+  printf '%s\n' "$digest" >"$venv/page"
 }
 
 # What a Blender from PyPI loads and a small Linux lacks; the names are in app/cli/bpy_install.py.

@@ -100,7 +100,7 @@ def build() -> None:
     """Build the page, if the one that is there is not current.
 
     Raises:
-        BuildError: it could not be built; what was there before is still there, or nothing.
+        BuildError: it could not be built.
     """
     if is_current():
         return
@@ -134,9 +134,19 @@ def _run(command: list[str], node: Path) -> None:
         raise BuildError((done.stderr or done.stdout).strip()[-2000:])
 
 
+def main() -> None:
+    """Build it; or with a flag, say what the sources are, or whether the page that is there is theirs."""
+    if sys.argv[1:] == ["--digest"]:
+        print(digest())
+    elif sys.argv[1:] == ["--is-current"]:
+        sys.exit(0 if is_current() else 1)
+    else:
+        try:
+            build()
+        except BuildError as error:
+            sys.exit(f"The page could not be built: {error}")
+        print(f"The page is in {PAGE}.")
+
+
 if __name__ == "__main__":
-    try:
-        build()
-    except BuildError as error:
-        sys.exit(f"The page could not be built: {error}")
-    print(f"The page is in {PAGE}.")
+    main()

@@ -59,6 +59,7 @@ function draw(): void {
     byId.set(id, Object.freeze(job));
   }
   list.value = [...byId.values()];
+  connection.loaded = true;
   for (const job of ended) for (const told of endings) told(job);
 }
 
@@ -73,7 +74,6 @@ async function start(): Promise<void> {
       token = delta.token;
       take(delta.jobs, delta.gone, delta.full);
       takeInstalls(delta.installs ?? []);
-      connection.loaded = true;
     },
     alive() {
       lastHeard = Date.now();
