@@ -30,7 +30,13 @@ def make_types(node: Path, folder: Path) -> str:
     told, types = folder / "openapi.json", folder / "schema.ts"
     told.write_text(json.dumps(document))
     tool = WEB / "node_modules" / "openapi-typescript" / "bin" / "cli.js"
-    done = subprocess.run([node, tool, told, "-o", types, "--default-non-nullable=false"], capture_output=True, text=True, check=False, cwd=WEB)
+    done = subprocess.run(
+        [node, tool, told, "-o", types, "--default-non-nullable=false"],
+        capture_output=True,
+        text=True,
+        check=False,
+        cwd=WEB,
+    )
     if done.returncode != 0:
         raise RuntimeError(done.stdout + done.stderr)
     return types.read_text(encoding="utf-8")

@@ -12,10 +12,30 @@ export interface paths {
             cookie?: never;
         };
         /**
-         * The start page
-         * @description What this is and where its API is described. Asks for no token.
+         * The page for people
+         * @description The page for people; if it was not built, how to build it. Asks for no token: what it shows, it asks for itself.
          */
         get: operations["get_start_page"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/assets/{name}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A file of the page
+         * @description A script, a style or a picture of the page. Its name changes with its bytes, so it is kept for ever.
+         */
+        get: operations["get_page_file"];
         put?: never;
         post?: never;
         delete?: never;
@@ -120,8 +140,8 @@ export interface paths {
         put?: never;
         /**
          * Let a browser in
-         * @description Trade a login code for a cookie, which scripts cannot read and other sites cannot use. The start page does this
-         *     with the code behind the # of its address.
+         * @description Trade a login code, or a token, for a cookie, which scripts cannot read and other sites cannot use. The page does
+         *     this with the code behind the # of its address. A code gives all rights, a token its own.
          */
         post: operations["login"];
         delete?: never;
@@ -771,6 +791,107 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/nodes": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The nodes of the farm
+         * @description The farm, this node, and every other one with its state, the reason if it is not used, and how long ago it
+         *     answered.
+         */
+        get: operations["get_nodes"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/nodes/{node_id}/forget": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Take a node off the list
+         * @description Forget a node that is gone for good. One that is there comes back by itself.
+         */
+        post: operations["forget_node"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/peers/hello": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Who is there
+         * @description Another node asks who this is, and for a proof that it is of the same farm. Asks for no token.
+         */
+        post: operations["hello"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/peers/beat": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A node tells how it is
+         * @description Another node tells how it is, and hears the same of this one; every two seconds, in both directions.
+         */
+        post: operations["beat"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/peers/bye": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A node stops
+         * @description Another node says goodbye; it is not asked for anything until it is back.
+         */
+        post: operations["bye"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/healthz": {
         parameters: {
             query?: never;
@@ -1204,7 +1325,32 @@ export interface components {
          * @description Where a secret comes from.
          * @enum {string}
          */
-        AccessKind: "first" | "token" | "session";
+        AccessKind: "first" | "token" | "session" | "node";
+        /**
+         * Beat
+         * @description Request and answer of ``POST /api/peers/beat``.
+         */
+        Beat: {
+            node: components["schemas"]["NodeBrief"];
+            /**
+             * Nonce
+             * @description Of the request, made anew for each; the answer repeats it.
+             */
+            nonce: string;
+            /**
+             * Subjobs
+             * @description Revision by subjob: of those that the receiver has given to the sender.
+             */
+            subjobs?: {
+                [key: string]: number;
+            };
+            /**
+             * Known
+             * @description Nodes that the sender reaches.
+             * @default []
+             */
+            known?: components["schemas"]["KnownNode"][];
+        };
         /**
          * DiskBenchmark
          * @description Answer of ``GET /api/disk_benchmark``.
@@ -1520,6 +1666,19 @@ export interface components {
             log?: string[];
         };
         /**
+         * Farm
+         * @description The farm that a node belongs to.
+         */
+        Farm: {
+            /**
+             * Id
+             * @description 16 hexadecimal digits; the same on every node of the farm.
+             */
+            id: string;
+            /** Name */
+            name: string;
+        };
+        /**
          * FrameSummary
          * @description Answer of ``POST /api/frames``: what a notation means.
          */
@@ -1574,6 +1733,51 @@ export interface components {
             servers: {
                 [key: string]: components["schemas"]["ServerStatus"];
             };
+        };
+        /**
+         * HelloAnswer
+         * @description Answer of ``POST /api/peers/hello``. The proof is there if both are of one farm.
+         */
+        HelloAnswer: {
+            /**
+             * Farm
+             * @description Id of this node's farm; null: it is in none.
+             */
+            farm: string | null;
+            /** Farm Name */
+            farm_name?: string | null;
+            /** Node */
+            node: string;
+            /** Name */
+            name: string;
+            /** Instance */
+            instance: string;
+            /**
+             * Nonce
+             * @default
+             */
+            nonce?: string;
+            /**
+             * Time
+             * @description This node's clock: seconds since 1970, UTC.
+             */
+            time: number;
+            /**
+             * Fingerprint
+             * @description SHA-256 of its certificate; empty: it speaks plain HTTP.
+             * @default
+             */
+            fingerprint?: string;
+            /** Api Version */
+            api_version: string;
+            /** App Version */
+            app_version: string;
+            /**
+             * Proof
+             * @description HMAC-SHA256 with the farm's secret over all of this and the question.
+             * @default
+             */
+            proof?: string;
         };
         /**
          * Install
@@ -1947,6 +2151,19 @@ export interface components {
         JobStatus: "configuring" | "scheduled" | "not_started" | "running" | "waiting_for_subjobs" | "completed" | "cancelled" | "error";
         JsonValue: unknown;
         /**
+         * KnownNode
+         * @description Another node that the sender of a beat reaches; a suggestion only.
+         */
+        KnownNode: {
+            /** Id */
+            id: string;
+            /**
+             * Address
+             * @description host:port, with https:// before it if it speaks that.
+             */
+            address: string;
+        };
+        /**
          * LoginCode
          * @description Lets one browser in, once.
          */
@@ -2001,6 +2218,107 @@ export interface components {
             cpu: string;
         };
         /**
+         * NodeBrief
+         * @description What a node says of itself with every beat.
+         */
+        NodeBrief: {
+            /**
+             * Id
+             * @description 32 hexadecimal digits.
+             */
+            id: string;
+            /** Name */
+            name: string;
+            /** Port */
+            port: number;
+            /**
+             * Scheme
+             * @description http or https.
+             * @default http
+             */
+            scheme?: string;
+            /**
+             * App Version
+             * @default
+             */
+            app_version?: string;
+            /**
+             * Api Version
+             * @default
+             */
+            api_version?: string;
+            /**
+             * Slots
+             * @description Sessions at a time, by engine.
+             */
+            slots?: {
+                [key: string]: number;
+            };
+            /**
+             * Busy
+             * @description Sessions that run now, by engine.
+             */
+            busy?: {
+                [key: string]: number;
+            };
+            /**
+             * Paused
+             * @default false
+             */
+            paused?: boolean;
+            /**
+             * Paused Reason
+             * @default
+             */
+            paused_reason?: string;
+            /**
+             * Tags
+             * @default []
+             */
+            tags?: string[];
+            /**
+             * Memory Total
+             * @description Bytes.
+             * @default 0
+             */
+            memory_total?: number;
+            /**
+             * Memory Available
+             * @description Bytes.
+             * @default 0
+             */
+            memory_available?: number;
+            /**
+             * Cpu Percent
+             * @description Utilisation now, 0 to 100.
+             * @default 0
+             */
+            cpu_percent?: number;
+            /**
+             * Engines
+             * @description Installed versions, newest first.
+             */
+            engines?: {
+                [key: string]: string[];
+            };
+            /**
+             * Trees
+             * @description Projects that are complete here, newest first.
+             * @default []
+             */
+            trees?: string[];
+        };
+        /**
+         * NodeList
+         * @description Answer of ``GET /api/nodes``: the node itself first, then the others by name.
+         */
+        NodeList: {
+            /** @description Null: the node is in no farm yet. */
+            farm: components["schemas"]["Farm"] | null;
+            /** Nodes */
+            nodes: components["schemas"]["PeerNode"][];
+        };
+        /**
          * NodeLoad
          * @description Answer of ``GET /api/node/load``: the last ten minutes, the oldest sample first; columns of one length.
          */
@@ -2028,6 +2346,12 @@ export interface components {
              */
             memory_total: number;
         };
+        /**
+         * NodeState
+         * @description What a node knows of another one.
+         * @enum {string}
+         */
+        NodeState: "online" | "away" | "left" | "refused";
         /**
          * NodeStatus
          * @description Answer of ``GET /api/status``.
@@ -2148,6 +2472,121 @@ export interface components {
              * @default
              */
             resting?: string;
+        };
+        /**
+         * PeerNode
+         * @description One node in :class:`NodeList`, as the node that was asked sees it.
+         */
+        PeerNode: {
+            /**
+             * Id
+             * @description 32 hexadecimal digits.
+             */
+            id: string;
+            /** Name */
+            name: string;
+            /** Port */
+            port: number;
+            /**
+             * Scheme
+             * @description http or https.
+             * @default http
+             */
+            scheme?: string;
+            /**
+             * App Version
+             * @default
+             */
+            app_version?: string;
+            /**
+             * Api Version
+             * @default
+             */
+            api_version?: string;
+            /**
+             * Slots
+             * @description Sessions at a time, by engine.
+             */
+            slots?: {
+                [key: string]: number;
+            };
+            /**
+             * Busy
+             * @description Sessions that run now, by engine.
+             */
+            busy?: {
+                [key: string]: number;
+            };
+            /**
+             * Paused
+             * @default false
+             */
+            paused?: boolean;
+            /**
+             * Paused Reason
+             * @default
+             */
+            paused_reason?: string;
+            /**
+             * Tags
+             * @default []
+             */
+            tags?: string[];
+            /**
+             * Memory Total
+             * @description Bytes.
+             * @default 0
+             */
+            memory_total?: number;
+            /**
+             * Memory Available
+             * @description Bytes.
+             * @default 0
+             */
+            memory_available?: number;
+            /**
+             * Cpu Percent
+             * @description Utilisation now, 0 to 100.
+             * @default 0
+             */
+            cpu_percent?: number;
+            /**
+             * Engines
+             * @description Installed versions, newest first.
+             */
+            engines?: {
+                [key: string]: string[];
+            };
+            /**
+             * Trees
+             * @description Projects that are complete here, newest first.
+             * @default []
+             */
+            trees?: string[];
+            /**
+             * Address
+             * @description host:port; an IPv6 address in brackets.
+             */
+            address: string;
+            /** @description online, away (does not answer), left (said goodbye), refused. */
+            state: components["schemas"]["NodeState"];
+            /**
+             * Reason
+             * @description Why it is not used; empty if it is.
+             * @default
+             */
+            reason?: string;
+            /**
+             * Age
+             * @description Seconds since it answered last; null: never since our start.
+             */
+            age?: number | null;
+            /**
+             * Own
+             * @description Whether it is the node that was asked.
+             * @default false
+             */
+            own?: boolean;
         };
         /**
          * Readiness
@@ -2413,6 +2852,11 @@ export interface components {
              * @default null
              */
             memory_bytes?: number | null;
+            /**
+             * @description Render only this part of a job in parts, for the node that puts it together.
+             * @default null
+             */
+            part?: components["schemas"]["JobPart"] | null;
         };
         /**
          * ChangeNode
@@ -2548,12 +2992,73 @@ export interface components {
             frames: string;
         };
         /**
+         * Hello
+         * @description Body of ``POST /api/peers/hello``: who are you, and do you hold the secret of this farm?
+         */
+        Hello: {
+            /**
+             * Farm
+             * @description Id of the sender's farm.
+             */
+            farm: string;
+            /**
+             * Node
+             * @description Id of the sender.
+             */
+            node: string;
+            /**
+             * Instance
+             * @description Made at each start of the sender.
+             */
+            instance: string;
+            /**
+             * Nonce
+             * @description Made anew for each request.
+             */
+            nonce: string;
+            /**
+             * Api Version
+             * @default
+             */
+            api_version?: string;
+            /**
+             * App Version
+             * @default
+             */
+            app_version?: string;
+        };
+        /**
+         * JobPart
+         * @description A part of a job that another node puts together.
+         */
+        JobPart: {
+            /**
+             * First
+             * @description First frame of the part; of a still image: the number of the part, from 1.
+             */
+            first: number;
+            /**
+             * Failures
+             * @description How many attempts at it have failed before.
+             * @default 0
+             */
+            failures?: number;
+        };
+        /**
          * Login
-         * @description The code that a browser has.
+         * @description What a browser shows to be let in: a login code, or a token that somebody typed.
          */
         Login: {
-            /** Code */
-            code: string;
+            /**
+             * Code
+             * @default null
+             */
+            code?: string | null;
+            /**
+             * Token
+             * @default null
+             */
+            token?: string | null;
         };
         /**
          * NewToken
@@ -2572,28 +3077,6 @@ export interface components {
              * @default null
              */
             days?: number | null;
-        };
-        /**
-         * NewUpload
-         * @description Body of ``POST /api/uploads``.
-         */
-        NewUpload: {
-            /**
-             * Name
-             * @description File name of the project, or of a zip of it.
-             */
-            name: string;
-            /**
-             * Size
-             * @description Bytes.
-             */
-            size: number;
-            /**
-             * Sha256
-             * @description Of the whole file, hexadecimal. It is checked in the end; and a repeat with the same name, size and sha256 answers the upload that is there already.
-             * @default null
-             */
-            sha256?: string | null;
         };
         /**
          * PauseNode
@@ -2689,7 +3172,7 @@ export interface operations {
         };
         requestBody?: never;
         responses: {
-            /** @description A short page without data. */
+            /** @description The page, without data. */
             200: {
                 headers: {
                     [name: string]: unknown;
@@ -2720,6 +3203,88 @@ export interface operations {
             };
             /** @description The role of the token is too low, or the request comes from a web page of somebody else. */
             403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service has a fault. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_page_file: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                name: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The file. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description The request is wrong; the text says what would be right. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role of the token is too low, or the request comes from a web page of somebody else. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such file. */
+            404: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -3168,7 +3733,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description The code is not right: it was used, or is older than ten minutes. */
+            /** @description The code is not right: it was used, or is older than ten minutes. Or the token is wrong. */
             401: {
                 headers: {
                     [name: string]: unknown;
@@ -5708,6 +6273,386 @@ export interface operations {
                 };
             };
             /** @description The request is wrong; the text says what would be right. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role of the token is too low, or the request comes from a web page of somebody else. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service has a fault. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_nodes: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["NodeList"];
+                };
+            };
+            /** @description The request is wrong; the text says what would be right. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role of the token is too low, or the request comes from a web page of somebody else. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service has a fault. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    forget_node: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                node_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The word success. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description The request is wrong; the text says what would be right. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role of the token is too low, or the request comes from a web page of somebody else. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such node. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service has a fault. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    hello: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Hello"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["HelloAnswer"];
+                };
+            };
+            /** @description The request is wrong; the text says what would be right. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role of the token is too low, or the request comes from a web page of somebody else. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service has a fault. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    beat: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Beat"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Beat"];
+                };
+            };
+            /** @description It is no node that asks. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role of the token is too low, or the request comes from a web page of somebody else. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Another service has the id of the node that asks. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service has a fault. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    bye: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The word success. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description It is no node that asks. */
             400: {
                 headers: {
                     [name: string]: unknown;
