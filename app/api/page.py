@@ -146,7 +146,7 @@ _page: Final = Page()
     openapi_extra={"security": []},
 )
 async def get_start_page(request: Request) -> Response:
-    """The page for people; if it was not built, how to build it. Asks for no token: what it shows, it asks for itself."""
+    """The page for people; if it was not built, how to build it. Asks for no token; what the page shows, it asks for."""
     headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
     index = await _page.index()
     return HTMLResponse(_NOT_BUILT, headers=headers) if index is None else index.answer(request, headers)

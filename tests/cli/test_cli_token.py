@@ -68,9 +68,7 @@ def test_login_prints_an_address_that_lets_a_browser_in_once(service: Service) -
     url, _, code = address.partition("/#code=")
     assert url == f"http://127.0.0.1:{service.port}"
     with httpx.Client(base_url=url, headers={"Origin": url}) as browser:
-        page = browser.get("/")
-        [script] = re.findall(r"<script>(.*?)</script>", page.text, re.DOTALL)
-        assert '"/api/login"' in script
+        assert browser.get("/").status_code == 200  # what the page does with the code: tests/web
         assert browser.post("/api/login", json={"code": code}).status_code == 200
         assert browser.get("/api/jobs").status_code == 200
         assert browser.post("/api/login", json={"code": code}).status_code == 401
