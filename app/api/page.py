@@ -1,8 +1,8 @@
 """``/`` and ``/assets/…``: the page for people, as Vite has built it (client/web), and what stands there without it.
 
-A browser cannot send the token before it is let in, so both are open like the heartbeat; they say nothing that is not in
-every copy of Zordon: no job, no name of the machine, no path. Everything else the page asks the API for. What is sent
-is looked up among the files that were there when they were read, never joined to a path.
+A browser cannot send the token before it is let in, so both are open like the heartbeat; they say nothing that is not
+in every copy of Zordon: no job, no name of the machine, no path. Everything else the page asks the API for. What is
+sent is looked up among the files that were there when they were read, never joined to a path.
 """
 
 from __future__ import annotations
@@ -146,7 +146,7 @@ _page: Final = Page()
     openapi_extra={"security": []},
 )
 async def get_start_page(request: Request) -> Response:
-    """The page for people; if it was not built, how to build it. Asks for no token; what the page shows, it asks for."""
+    """The page for people; if it was not built, how to build it. Asks for no token."""
     headers = {"Content-Security-Policy": POLICY, "Cache-Control": "no-cache"}
     index = await _page.index()
     return HTMLResponse(_NOT_BUILT, headers=headers) if index is None else index.answer(request, headers)

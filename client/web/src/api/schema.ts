@@ -13,7 +13,7 @@ export interface paths {
         };
         /**
          * The page for people
-         * @description The page for people; if it was not built, how to build it. Asks for no token: what it shows, it asks for itself.
+         * @description The page for people; if it was not built, how to build it. Asks for no token; what the page shows, it asks for.
          */
         get: operations["get_start_page"];
         put?: never;
