@@ -22,5 +22,5 @@ export default defineConfig({
     // `npm run dev` beside a service on its usual port.
     proxy: { "/api": { target: "http://127.0.0.1:8080", headers: { origin: "http://127.0.0.1:8080" } } },
   },
-  test: { environment: "jsdom", include: ["tests/**/*.test.ts"], globals: false },
+  test: { include: ["tests/**/*.test.ts"] },
 });
