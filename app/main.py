@@ -37,8 +37,10 @@ from app.installs.offers import Offers
 from app.installs.proof import Prover
 from app.installs.sources.configured import configured_sources
 from app.jobs import queries
+from app.jobs.arriving import Arriving
 from app.jobs.feed import Feed
 from app.jobs.folders import DataFolder
+from app.jobs.inspecting import Inspecting
 from app.jobs.intake import Intake
 from app.jobs.service import JobService
 from app.jobs.store import Store, StoreError
@@ -236,7 +238,11 @@ class Application:
             async def inspect(engine: Engine, project: Path) -> ProjectInfo:
                 return await workers.run_within(settings.inspect_seconds, engine.inspect, project)
 
-            intake = Intake(settings, folders, jobs, catalog, inspect, demand.offered)
+            arriving = Arriving(settings, folders)
+            await arriving.load()
+            stack.push_async_callback(arriving.close)
+            arriving.start()
+            intake = Intake(settings, folders, jobs, catalog, inspect, demand.offered, arriving=arriving)
             stack.push_async_callback(intake.close)
 
             def slots() -> dict[str, int]:
@@ -271,6 +277,8 @@ class Application:
                 jobs=jobs,
                 catalog=catalog,
                 intake=intake,
+                arriving=arriving,
+                inspecting=Inspecting(arriving, intake.finder, catalog),
                 manifests=manifests,
                 previews=job_previews,
                 node=Node(reader, Benchmarks(settings, folders), readiness, metrics, duty, load),

@@ -158,6 +158,10 @@ class Settings(BaseSettings):
     )
 
     max_upload_bytes: int = Field(50 * GIB, ge=1, description="The largest upload, in bytes.")
+    upload_days: float = Field(
+        7.0, gt=0, le=3650, description="An upload that no job has taken is thrown away after so many days."
+    )
+    max_uploads_per_token: int = Field(50, ge=1, description="The most uploads of one token that no job has taken yet.")
     max_json_bytes: int = Field(4 * MIB, ge=1024, description="The largest JSON body, in bytes.")
     max_unpacked_bytes: int = Field(200 * GIB, ge=1, description="The most that an archive may unpack to, in bytes.")
     max_archive_files: int = Field(100_000, ge=1, description="The most files in an uploaded archive.")

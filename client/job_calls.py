@@ -29,6 +29,7 @@ from .models import (
     SubjobUpdate,
 )
 from .upload import Progress, Upload
+from .upload_calls import UploadCalls
 
 _JOB: Final = TypeAdapter(Job)
 _JOBS: Final = TypeAdapter(list[Job])
@@ -46,7 +47,7 @@ _SUBMIT_TIMEOUT: Final = 600.0
 _FOLLOW_INTERVAL: Final = 0.5
 
 
-class JobCalls:
+class JobCalls(UploadCalls):
     """The job routes of a node. A job id that the node does not know raises :class:`.errors.JobNotFound`."""
 
     connection: Connection
@@ -221,6 +222,7 @@ class JobCalls:
         *,
         progress: Progress | None = None,
         idempotency_key: str | None = None,
+        resumable: bool = False,
     ) -> list[Job]:
         """Submit one job or several, with the project they share if it is on this machine.
 
@@ -231,6 +233,8 @@ class JobCalls:
             file: the project, or a zip of it; streamed, never held in memory.
             progress: told the bytes of the file sent so far and in all.
             idempotency_key: yours, to repeat a submit across processes; None: a new one.
+            resumable: send the file in as many requests as it takes, and go on with an earlier upload of it that broke.
+                Costs reading the file twice, and one more request.
 
         Returns:
             The created jobs.
@@ -241,6 +245,8 @@ class JobCalls:
             OSError: the file cannot be read.
         """
         document = _document(jobs)
+        if resumable and file is not None:
+            document, file = _with_upload(document, (await self.upload(file, progress)).id), None
         headers = {"Idempotency-Key": idempotency_key or uuid.uuid4().hex}
         upload = None
         if file is not None:
@@ -325,3 +331,10 @@ def _document(jobs: AddJob | Sequence[AddJob] | Mapping[str, JsonValue]) -> Json
     if isinstance(jobs, Mapping):
         return dict(jobs)
     return [job.model_dump(mode="json", exclude_none=True) for job in jobs]
+
+
+def _with_upload(document: JsonValue, upload_id: str) -> JsonValue:
+    """The jobs of a request, all with the same upload."""
+    if isinstance(document, list):
+        return [_with_upload(one, upload_id) for one in document]
+    return {**document, "upload": upload_id} if isinstance(document, dict) else document

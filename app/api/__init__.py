@@ -29,6 +29,7 @@ from app.api import (
     page,
     peers,
     previews,
+    uploads,
 )
 from app.api.errors import install_handlers
 from app.api.permissions import OPENAPI_PATH, Permissions
@@ -68,6 +69,7 @@ def build_api(settings: Settings, lifespan: Lifespan | None = None) -> FastAPI:
         outputs,
         previews,
         lifecycle,
+        uploads,
         node,
         duty,
         peers,

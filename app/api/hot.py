@@ -23,6 +23,7 @@ from app.api.parts import Parts
 from app.api.waiting import Woken, stays, until_changed
 from app.api.who import MAX_NOTED, note, still_good, who_of
 from app.jobs.service import JobNotFound
+from client.models import Role
 
 HEARTBEAT_SECONDS: Final = 15.0
 """Between two comments of a silent event stream, so that proxies and clients know that it is alive."""
@@ -174,12 +175,13 @@ class HotPaths:
         """``POST /api/add_job``: answers when the jobs are committed."""
         given = headers.get(b"idempotency-key")
         key = None if given is None else given.decode("latin-1")
-        local, by = is_loopback(scope), who_of(scope).id
+        local, who = is_loopback(scope), who_of(scope)
+        by = who.id
         content_type = headers.get(b"content-type", b"").decode("latin-1")
         kind = content_type.partition(";")[0].strip().lower()
         if kind == "application/json":
             body = await read_body(headers, receive, self._parts.settings.max_json_bytes)
-            wires = await self._parts.intake.from_json(body, local=local, key=key, by=by)
+            wires = await self._parts.intake.from_json(body, local=local, key=key, by=by, admin=who.may(Role.ADMIN))
         elif kind == "multipart/form-data":
             length = headers.get(b"content-length", b"")
             wires = await self._parts.intake.from_multipart(

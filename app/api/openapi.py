@@ -25,6 +25,7 @@ from client.models import (
     Hello,
     Login,
     NewToken,
+    NewUpload,
     PauseNode,
     Problem,
     SubjobUpdate,
@@ -45,6 +46,7 @@ _EXTRA_MODELS: Final[tuple[type[BaseModel], ...]] = (
     Hello,
     Login,
     NewToken,
+    NewUpload,
     PauseNode,
     SubjobUpdate,
 )

@@ -15,8 +15,10 @@ from app.access.access import Access
 from app.installs.copies import ManagedCopies
 from app.installs.demand import Demand
 from app.installs.installs import Installs
+from app.jobs.arriving import Arriving
 from app.jobs.feed import Feed
 from app.jobs.folders import DataFolder
+from app.jobs.inspecting import Inspecting
 from app.jobs.intake import Intake
 from app.jobs.service import JobService
 from app.jobs.store import Store
@@ -47,6 +49,8 @@ class Parts:
     jobs: JobService
     catalog: EngineCatalog
     intake: Intake
+    arriving: Arriving
+    inspecting: Inspecting
     manifests: Manifests
     previews: JobPreviews
     node: Node

@@ -65,6 +65,12 @@ ROLES: Final[Mapping[str, Role | None]] = {
     "logout": Role.READ,
     # Rendering. Of other people's jobs, see app.api.who.check_is_own.
     "add_job": Role.SUBMIT,
+    "add_upload": Role.SUBMIT,
+    "get_uploads": Role.SUBMIT,
+    "get_upload": Role.SUBMIT,
+    "send_upload": Role.SUBMIT,
+    "delete_upload": Role.SUBMIT,
+    "inspect_upload": Role.SUBMIT,
     "cancel_job": Role.SUBMIT,
     "retry_job": Role.SUBMIT,
     "edit_job": Role.SUBMIT,

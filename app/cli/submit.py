@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 from pydantic import JsonValue, ValidationError
@@ -19,6 +20,9 @@ from app.cli.show import SHORT_ID, clean, console, dumped, plural, print_json
 from app.cli.watching import Silent, report_end, reporter_for, watch
 from client import RenderServerProxy
 from client.models import AddJob, Job
+
+_RESUMED: Final = 8 << 20
+"""From this size on, in bytes, a file is sent so that a broken upload goes on where it was."""
 
 
 def submit(
@@ -122,7 +126,8 @@ async def _send(node: RenderServerProxy, order: AddJob, file: Path | None, *, qu
         return await node.create_job(order)
     with transfer_bars(quiet=quiet) as bars:
         bar = bars.add_task(f"uploading {clean(file.name)}", total=None)
-        return await node.create_job(order, file, progress=BarMover(bars, bar))
+        large = (await asyncio.to_thread(file.stat)).st_size >= _RESUMED
+        return await node.create_job(order, file, progress=BarMover(bars, bar), resumable=large)
 
 
 def leave_text(jobs: Sequence[Job]) -> Text:

@@ -4,6 +4,8 @@
 
     RequestError 400          something in it is wrong; ``field`` says what
       ├─ Forbidden 403        it is not for this client
+      ├─ NoUpload 404         there is no such upload
+      ├─ UploadBusy 409       the upload is not where the request takes it to be
       ├─ TooLarge 413         it is more than the settings allow
       ├─ TooMany 429          its token, or the node, has as many jobs as it may have
       └─ NoSpace 507          the disk of the data folder has no room for it
@@ -46,6 +48,18 @@ class Forbidden(RequestError):
     """It exists, but not for this client."""
 
     status = 403
+
+
+class NoUpload(RequestError):
+    """There is no such upload, or it is somebody else's, or a job has taken it."""
+
+    status = 404
+
+
+class UploadBusy(RequestError):
+    """The upload has another offset, or somebody works with it just now."""
+
+    status = 409
 
 
 class TooLarge(RequestError):

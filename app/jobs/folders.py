@@ -10,6 +10,7 @@ ourselves, never from text that came from outside.
     <data>/engines/<engine>/<version>/     managed engine versions
     <data>/fetching/<engine>/<version>/    those that are on their way
     <data>/set-aside/<job>-<time>/         outputs of jobs that the store did not know, with the reason in why.txt
+    <data>/incoming/<upload>/…             uploads in pieces that no job has taken yet
     <data>/uploads/  trash/                emptied at every start
 """
 
@@ -31,7 +32,8 @@ WHY: Final = "why.txt"
 _DELETED: Final = "deleted"  # in the folder of a job whose deletion is about to be committed
 _WHY_ASIDE: Final = """\
 This was the folder of job {job}. When the service started, its store did not know the job, as it is after an older copy
-of the store was put back. Its verified outputs are in output/, their checksums in manifest.jsonl. Nobody needs the rest.
+of the store was put back. Its verified outputs are in output/, their checksums in
+manifest.jsonl. Nobody needs the rest.
 
 Take what you want. The folder is removed {when}.
 """
@@ -49,6 +51,7 @@ class DataFolder:
         self.projects = root / "projects"
         self.engines = root / "engines"
         self.fetching = root / "fetching"
+        self.incoming = root / "incoming"
         self.uploads = root / "uploads"
         self.trash = root / "trash"
         self.aside = root / "set-aside"
@@ -60,7 +63,7 @@ class DataFolder:
             OSError: it cannot be written.
         """
         self.root.mkdir(parents=True, exist_ok=True)
-        for folder in (self.jobs, self.projects, self.engines, self.fetching, self.uploads, self.trash):
+        for folder in (self.jobs, self.projects, self.engines, self.fetching, self.incoming, self.uploads, self.trash):
             folder.mkdir(mode=0o700, exist_ok=True)
 
     def job(self, job_id: str) -> Path:

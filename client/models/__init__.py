@@ -39,6 +39,7 @@ from .nodes import (
     Snapshot,
 )
 from .problems import Problem
+from .uploads import NewUpload, ProjectInspection, UploadInfo
 
 __all__ = [
     "AccessKind",
@@ -79,6 +80,7 @@ __all__ = [
     "MadeToken",
     "MostRecentVersion",
     "NewToken",
+    "NewUpload",
     "NodeBrief",
     "NodeList",
     "NodeLoad",
@@ -87,6 +89,7 @@ __all__ = [
     "PauseNode",
     "PeerNode",
     "Problem",
+    "ProjectInspection",
     "Readiness",
     "RenderWindow",
     "Role",
@@ -96,4 +99,5 @@ __all__ = [
     "SubjobUpdate",
     "TokenInfo",
     "UnusableEngine",
+    "UploadInfo",
 ]

@@ -105,6 +105,9 @@ class AddJob(_JobFields):
         max_length=4096,
         description="Path of a project on this machine, read in place; only for clients on it.",
     )
+    upload: str | None = Field(
+        default=None, min_length=1, max_length=100, description="Id of a complete upload (POST /api/uploads)."
+    )
     scheduled_start: datetime | None = Field(
         default=None, description="Not before this time (ISO 8601; UTC if no offset is given)."
     )
