@@ -96,14 +96,11 @@ class Duty:
         """Why this node begins nothing of a job, as a sentence; empty if it does."""
         orders = self.orders
         if spec.tags and (lacking := [tag for tag in spec.tags if tag not in orders.tags]):
-            has = f"it has {', '.join(orders.tags)}" if orders.tags else "it has none"
+            has = ", ".join(orders.tags) or "none"
             noun = "the tag" if len(lacking) == 1 else "the tags"
-            return f"waits for a node with {noun} {', '.join(lacking)}; this is the only node, and {has}"
+            return f"waits for a node with {noun} {', '.join(lacking)}; this one has {has}"
         if spec.memory_bytes is not None and spec.memory_bytes > self.memory:
-            return (
-                f"waits for a node with {spec.memory_bytes:,} bytes of memory; this is the only node, and it has "
-                f"{self.memory:,}"
-            )
+            return f"waits for a node with {spec.memory_bytes:,} bytes of memory; this one has {self.memory:,}"
         if (resting := self.resting()) != "":
             return f"waits: {resting}"
         return ""

@@ -86,7 +86,7 @@ async def test_tags_and_memory_hold_back_the_jobs_that_need_others(duty: Duty) -
     assert duty.orders.tags == ("linux", "gpu")
     assert duty.held_back(spec(tags=("gpu",))) == ""
     lacking = duty.held_back(spec(tags=("gpu", "houdini")))
-    assert lacking == "waits for a node with the tag houdini; this is the only node, and it has linux, gpu"
+    assert lacking == "waits for a node with the tag houdini; this one has linux, gpu"
     assert duty.held_back(spec(memory=8 << 30)) == ""
     assert "8,589,934,593 bytes of memory" in duty.held_back(spec(memory=(8 << 30) + 1))
 
