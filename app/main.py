@@ -256,7 +256,13 @@ class Application:
                 return {name: [copy.version for copy in catalog.versions(name)] for name in catalog.engines}
 
             own = OwnBrief(
-                me, duty, slots=slots, busy=supervisor.sessions, engines=engine_versions, port=lambda: self.port
+                me,
+                duty,
+                slots=slots,
+                busy=supervisor.sessions,
+                engines=engine_versions,
+                port=lambda: self.port,
+                public_address=settings.public_address,
             )
             peers = self._peers = Peers(
                 farm,

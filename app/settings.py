@@ -86,6 +86,9 @@ class Settings(BaseSettings):
         default_factory=list,
         description="Addresses (HOST:PORT) of other nodes of the farm, where multicast does not go.",
     )
+    public_address: str | None = Field(
+        None, description="HOST:PORT by which other nodes reach this one, if not by what they see (published ports)."
+    )
     discovery: bool = Field(True, description="Look for other nodes on the local network, and tell them of this one.")
     discovery_interfaces: list[str] = Field(
         default_factory=list, description="Addresses of the interfaces on which to look. Empty: all, if lan is set."
@@ -207,6 +210,11 @@ class Settings(BaseSettings):
         description="How long a client has for the head of a request; twice as long between pieces of a body.",
     )
     shutdown_seconds: float = Field(5.0, ge=0, description="How long open requests may finish when the service stops.")
+
+    @field_validator("public_address")
+    @classmethod
+    def _address(cls, value: str | None) -> str | None:
+        return None if value is None else str(parse_address(value))
 
     @field_validator("peers", mode="before")
     @classmethod

@@ -22,6 +22,7 @@ class OwnBrief:
         busy: sessions that run now, by engine.
         engines: installed versions by engine, newest first.
         port: where the service really listens.
+        public_address: by which others reach it, if the operator says so.
     """
 
     def __init__(
@@ -33,6 +34,7 @@ class OwnBrief:
         busy: Callable[[], Mapping[str, int]],
         engines: Callable[[], Mapping[str, Sequence[str]]],
         port: Callable[[], int],
+        public_address: str | None = None,
     ) -> None:
         self._me = me
         self._duty = duty
@@ -40,6 +42,7 @@ class OwnBrief:
         self._busy = busy
         self._engines = engines
         self._port = port
+        self._public_address = public_address or ""
         self._meter = CpuMeter()
         self.trees: Callable[[], Sequence[str]] = tuple
         """Ids of the project trees that are complete here, newest first."""
@@ -53,6 +56,7 @@ class OwnBrief:
             name=self._me.name,
             port=self._port(),
             scheme="https" if self._me.fingerprint else "http",
+            public_address=self._public_address,
             app_version=APP_VERSION,
             api_version=API_VERSION,
             slots=dict(self._slots()),

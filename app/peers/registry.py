@@ -19,7 +19,7 @@ from app.peers.contact import Contact, Origin
 from app.peers.greeting import Greeting, Me, greet
 from app.peers.peer import Peer, PeerChange, PeerListener
 from app.peers.secret import Farm, FarmSecret
-from client.addresses import Address
+from client.addresses import Address, parse_address
 from client.errors import ZordonError
 from client.models import Beat, NodeBrief, NodeState, PeerNode
 
@@ -248,7 +248,15 @@ class Peers:
                 if peer.usable:
                     contact.drop()  # it was started anew, or another service has its id
                 contact.wake()
-        self.add(Address(host, brief.port, brief.scheme), Origin.CALLED, brief.name)
+        if brief.public_address:
+            try:
+                address = parse_address(brief.public_address)
+            except ValueError as error:
+                log.warning("a node has a public address that is none", node=brief.name, reason=str(error))
+                return
+            self.add(address, Origin.CALLED, brief.name)
+        else:
+            self.add(Address(host, brief.port, brief.scheme), Origin.CALLED, brief.name)
 
     # --- what a contact finds out --------------------------------------------------------------------------------
 
@@ -407,7 +415,7 @@ class Peers:
 
 
 def _place_of(own: NodeBrief) -> str:
-    return f"{own.name}:{own.port}"
+    return own.public_address or f"{own.name}:{own.port}"
 
 
 def _unused(contact: Contact) -> PeerNode:

@@ -25,6 +25,7 @@ class NodeBrief(BaseModel):
     name: str = Field(max_length=255)
     port: int = Field(ge=0, le=65535)
     scheme: str = Field("http", pattern="^https?$", description="http or https.")
+    public_address: str = Field("", max_length=300, description="host:port if it is reached by another than it seems.")
     app_version: str = ""
     api_version: str = ""
     slots: dict[str, int] = Field(default_factory=dict, description="Sessions at a time, by engine.")

@@ -7,9 +7,10 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 
-from app.cli.own_service import own_service
+from app.cli.own_service import free_port, own_service
 from client import RenderServerProxy
 from client.models import NodeList, PeerNode
+from tests.support.fault_proxy import FaultProxy
 
 SECRET = "a secret of the tests' farm"
 QUICK = {"ZORDON_ENGINE_SOURCES": "[]", "ZORDON_BEAT_SECONDS": "0.25", "ZORDON_BEAT_MISSES": "8"}
@@ -18,22 +19,38 @@ QUICK = {"ZORDON_ENGINE_SOURCES": "[]", "ZORDON_BEAT_SECONDS": "0.25", "ZORDON_B
 
 @asynccontextmanager
 async def farm_node(
-    folder: Path, name: str, *peers: RenderServerProxy | str, secret: str | None = SECRET, **settings: str
+    folder: Path,
+    name: str,
+    *peers: RenderServerProxy | FaultProxy | str,
+    secret: str | None = SECRET,
+    through: FaultProxy | None = None,
+    **settings: str,
 ) -> AsyncIterator[RenderServerProxy]:
     """A service that is in the farm, while the context lasts.
 
     Args:
         peers: nodes, or addresses, that it is told of.
+        through: by which others reach it, and by nothing else; it is pointed at the node.
         settings: further ones as environment variables.
     """
-    places = [f'"{peer if isinstance(peer, str) else peer.connection.address}"' for peer in peers]
-    given = {**QUICK, "ZORDON_NAME": name, "ZORDON_PEERS": f"[{','.join(places)}]", **settings}
+    given = {**QUICK, "ZORDON_NAME": name, "ZORDON_PEERS": ",".join(map(_place, peers)), **settings}
+    port: int | None = None
+    if through is not None:
+        port = free_port()
+        through.target = ("127.0.0.1", port)
+        given["ZORDON_PUBLIC_ADDRESS"] = through.address
     if secret is not None:
         given["ZORDON_FARM_SECRET"] = secret
-    async with own_service(folder / name, given) as node:
+    async with own_service(folder / name, given, port) as node:
         token = await asyncio.to_thread((folder / name / "token").read_text)
         async with RenderServerProxy("127.0.0.1", node.connection.port, token.strip()) as proxy:
             yield proxy
+
+
+def _place(peer: RenderServerProxy | FaultProxy | str) -> str:
+    if isinstance(peer, str):
+        return peer
+    return peer.address if isinstance(peer, FaultProxy) else peer.connection.address
 
 
 async def nodes_until(node: RenderServerProxy, right: Callable[[dict[str, PeerNode]], bool]) -> dict[str, PeerNode]:
