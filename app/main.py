@@ -59,7 +59,9 @@ from app.outputs.frame_previews import FramePreviews
 from app.outputs.manifest import Manifests
 from app.outputs.previews import Previews
 from app.outputs.workers import Workers
+from app.peers.discovery import Discovery
 from app.peers.greeting import Me
+from app.peers.known import KnownNodes
 from app.peers.own import OwnBrief
 from app.peers.registry import Peers
 from app.peers.secret import FarmSecret
@@ -268,12 +270,16 @@ class Application:
                 farm,
                 me,
                 own,
+                KnownNodes(settings.data_dir),
                 interval=settings.beat_seconds,
                 misses=settings.beat_misses,
                 given=[parse_address(one) for one in settings.peers],
             )
             stack.push_async_callback(peers.close)
-            peers.start()
+            await peers.start()
+            discovery = Discovery(settings, me, peers, lambda: self.port)
+            stack.push_async_callback(discovery.close)
+            discovery.start()
             yield Parts(
                 settings=settings,
                 folders=folders,

@@ -12,7 +12,7 @@ from app.api.bodies import read_model
 from app.api.errors import ApiError
 from app.api.lifecycle import DONE
 from app.api.openapi import failures, json_body, text
-from app.api.parts import PartsOf
+from app.api.parts import Parts, PartsOf
 from app.api.who import address_of, signed_of
 from app.peers.greeting import answer_hello
 from app.peers.registry import SameId
@@ -24,6 +24,7 @@ router = APIRouter(prefix="/api", tags=["farm"])
 
 MAX_HELLO: Final = 4 * 1024
 MAX_BEAT: Final = 1024 * 1024
+_STOPPING: Final = "The node is stopping."
 
 
 @router.get("/nodes", operation_id="get_nodes", summary="The nodes of the farm", responses=failures())
@@ -53,11 +54,12 @@ async def forget_node(parts: PartsOf, node_id: str) -> Response:
     "/peers/hello",
     operation_id="hello",
     summary="Who is there",
-    responses=failures(),
+    responses=failures(s503=_STOPPING),
     openapi_extra={**json_body(Hello), "security": []},
 )
 async def hello(request: Request, parts: PartsOf) -> HelloAnswer:
     """Another node asks who this is, and for a proof that it is of the same farm. Asks for no token."""
+    _here(parts)
     asked = await read_model(Hello, raw_headers(request), request.receive, MAX_HELLO)
     return answer_hello(asked, parts.peers.secret.farm, parts.peers.me, time.time())
 
@@ -66,12 +68,15 @@ async def hello(request: Request, parts: PartsOf) -> HelloAnswer:
     "/peers/beat",
     operation_id="beat",
     summary="A node tells how it is",
-    responses=failures(s400="It is no node that asks.", s409="Another service has the id of the node that asks."),
+    responses=failures(
+        s400="It is no node that asks.", s409="Another service has the id of the node that asks.", s503=_STOPPING
+    ),
     openapi_extra=json_body(Beat),
 )
 async def beat(request: Request, parts: PartsOf) -> Beat:
     """Another node tells how it is, and hears the same of this one; every two seconds, in both directions."""
     signed = _node(request)
+    _here(parts)
     told = await read_model(Beat, raw_headers(request), request.receive, MAX_BEAT)
     try:
         return parts.peers.heard(_id(signed), signed.instance, told, address_of(request.scope))
@@ -92,6 +97,11 @@ async def bye(request: Request, parts: PartsOf) -> Response:
     await request.body()
     parts.peers.heard_bye(_id(signed), signed.instance)
     return plain(DONE)
+
+
+def _here(parts: Parts) -> None:
+    if parts.peers.leaving:
+        raise ApiError(503, "this node is stopping")
 
 
 def _node(request: Request) -> Trusted:

@@ -18,8 +18,8 @@ from app.peers.greeting import Greeting, NotUsed
 from app.peers.trust import SAY_HELLO
 from client.addresses import Address
 from client.connection import read
-from client.errors import ProtocolError, RequestRefused, ZordonError
-from client.models import Beat, HelloAnswer, NodeState
+from client.errors import ProtocolError, RequestRefused, Unavailable, ZordonError
+from client.models import Beat, HelloAnswer, NodeState, PeerNode
 
 if TYPE_CHECKING:
     from app.peers.peer import Peer
@@ -71,6 +71,8 @@ class Contact:
 
     Attributes:
         origins: who said so.
+        name: how the node is called, as they said.
+        node_id: its id, as they said; empty if they did not.
         peer: the node that has proven itself here.
         state: of the address, if it is nobody's: away or refused; None: it was not asked yet.
         reason: why.
@@ -78,10 +80,11 @@ class Contact:
         hidden: it is this node itself, or another address of a node that is listed already.
     """
 
-    def __init__(self, address: Address, origin: Origin, owner: Owner, name: str = "") -> None:
+    def __init__(self, address: Address, origin: Origin, owner: Owner, name: str = "", node_id: str = "") -> None:
         self.address = address
         self.origins = {origin}
         self.name = name
+        self.node_id = node_id
         self.peer: Peer | None = None
         self.state: NodeState | None = None
         self.reason = ""
@@ -102,6 +105,30 @@ class Contact:
         """Look now, and as often as for a node that is there."""
         self._silent = 0
         self._wake.set()
+
+    def set_aside(self, reason: str, *, hidden: bool) -> None:
+        """Whoever answers here is not used.
+
+        Args:
+            hidden: nobody needs to know, for it is listed elsewhere.
+        """
+        self.state, self.reason, self.hidden = NodeState.REFUSED, reason, hidden
+        self._greeting = None
+
+    def wire(self) -> PeerNode:
+        """As a node on the list, if it is nobody's."""
+        said = self.said
+        return PeerNode(
+            id=said.node if said is not None else self.node_id,
+            name=said.name if said is not None else self.name or self.address.host,
+            port=self.address.port,
+            scheme=self.address.scheme or "http",
+            app_version=said.app_version if said is not None else "",
+            api_version=said.api_version if said is not None else "",
+            address=self.address.place,
+            state=self.state or NodeState.AWAY,
+            reason=self.reason,
+        )
 
     def drop(self) -> None:
         """Say hello again at the next look."""
@@ -154,6 +181,8 @@ class Contact:
                 BEAT_PATH, asked.model_dump(mode="json"), timeout=self._owner.interval
             )
             beat = read(_BEAT, response)
+        except Unavailable as error:
+            return self._unreached(str(error))
         except RequestRefused as error:
             if error.title == SAY_HELLO:
                 self._greeting = None

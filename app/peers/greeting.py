@@ -23,7 +23,7 @@ from app.peers.signing import WINDOW_SECONDS, is_proof, prove
 from app.version import API_VERSION, APP_VERSION
 from client.addresses import Address
 from client.connection import Connection, read
-from client.errors import ConnectionFailed, ProtocolError, RequestRefused
+from client.errors import ConnectionFailed, ProtocolError, RequestRefused, Unavailable
 from client.models import Hello, HelloAnswer
 
 HELLO_PATH: Final = "/api/peers/hello"
@@ -156,6 +156,8 @@ async def _ask(
         except ConnectionFailed as error:
             failure = failure or error
             continue
+        except Unavailable:
+            raise  # it starts or stops
         except RequestRefused as error:
             raise NotUsed(f"it is no node of a farm: it answers {error.status}, {error}"[:500]) from error
         answer = read(_ANSWER, response)

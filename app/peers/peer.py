@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from app.peers.client import PeerClient
 from client.addresses import Address
 from client.errors import ConnectionFailed
-from client.models import NodeBrief, NodeState, PeerNode
+from client.models import HelloAnswer, NodeBrief, NodeState, PeerNode
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,3 +97,14 @@ class Peer:
 
     def __repr__(self) -> str:
         return f"<Peer {self.name} {self.id[:8]} {self.state.value}>"
+
+
+def first_brief(said: HelloAnswer, address: Address) -> NodeBrief:
+    """What is known of a node before its first beat."""
+    return NodeBrief(
+        id=said.node,
+        name=said.name,
+        port=address.port,
+        app_version=said.app_version,
+        api_version=said.api_version,
+    )

@@ -9,27 +9,28 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Final
 
 import structlog
 
-from app.peers.client import PeerClient
 from app.peers.contact import Contact, Origin
+from app.peers.contacts import Contacts
 from app.peers.greeting import Greeting, Me, greet
-from app.peers.peer import Peer, PeerChange, PeerListener
+from app.peers.known import KnownNodes, Remembered
+from app.peers.peer import Peer, PeerChange, PeerListener, first_brief
 from app.peers.secret import Farm, FarmSecret
 from client.addresses import Address, parse_address
 from client.errors import ZordonError
-from client.models import Beat, NodeBrief, NodeState, PeerNode
+from client.models import Beat, KnownNode, NodeBrief, NodeState, PeerNode
 
 log = structlog.get_logger(__name__)
 
-MAX_CONTACTS: Final = 2000
+MAX_TOLD: Final = 200
+"""The most nodes of which another one is told."""
 BYE_PATH: Final = "/api/peers/bye"
 BYE_SECONDS: Final = 1.0
 _LEFT: Final = "it was stopped"
-
 _COPY: Final = (
     "one of the two data folders is a copy of the other: stop the copy, delete the file node_id in its data folder, "
     "and start it again"
@@ -49,6 +50,7 @@ class Peers:
         secret: the farm, if there is one yet; it may come later.
         me: this node.
         brief: what this node says of itself now.
+        known: the nodes of before.
         interval: seconds between two beats.
         misses: after so many intervals without an answer a node is away.
         given: addresses from the settings.
@@ -59,6 +61,7 @@ class Peers:
         secret: FarmSecret,
         me: Me,
         brief: Callable[[], NodeBrief],
+        known: KnownNodes,
         *,
         interval: float,
         misses: int,
@@ -71,18 +74,17 @@ class Peers:
         self.subjobs_given: Callable[[str], Mapping[str, int]] = lambda node_id: {}
         """Revision by id of the subjobs that a node, by its id, has given to this one."""
         self._brief = brief
+        self._known = known
         self._peers: dict[str, Peer] = {}
-        self._contacts: dict[str, Contact] = {}
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._closing: set[asyncio.Task[None]] = set()
+        self._contacts = Contacts(self)
+        self._loose: set[asyncio.Task[None]] = set()
         self._listeners: list[PeerListener] = []
         self._beat_listeners: list[BeatListener] = []
         self._same_id: dict[str, str] = {}  # why a service is refused, by "id/instance"
-        self._running = False
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leaving: asyncio.Task[None] | None = None
         for address in given:
-            self._contacts[address.place] = Contact(address, Origin.SETTING, self)
+            self._contacts.add(address, Origin.SETTING)
         secret.on_change(self._farm_changed)
 
     # --- for the other rooms -------------------------------------------------------------------------------------
@@ -115,48 +117,68 @@ class Peers:
     def nodes(self) -> list[PeerNode]:
         """This node, then the others by name, then the addresses where somebody is who is not used."""
         own = self._brief()
-        first = PeerNode(**dict(own), address=_place_of(own), state=NodeState.ONLINE, age=0.0, own=True)
+        place = own.public_address or f"{own.name}:{own.port}"
+        first = PeerNode(**dict(own), address=place, state=NodeState.ONLINE, age=0.0, own=True)
         peers = sorted(self._peers.values(), key=lambda peer: (peer.name.casefold(), peer.id))
-        others = [_unused(one) for one in self._contacts.values() if self._is_shown(one)]
+        others = [contact.wire() for contact in self._contacts if self._is_shown(contact)]
         return [first, *(peer.wire() for peer in peers), *sorted(others, key=lambda node: node.address)]
+
+    def add(self, address: Address, origin: Origin, name: str = "", node_id: str = "") -> None:
+        """A node may be at this address."""
+        self._contacts.add(address, origin, name, node_id)
+
+    def discard(self, address: Address, origin: Origin) -> None:
+        """Nobody of this origin says any more that a node is there; one that has proven itself there stays."""
+        self._contacts.discard(address, origin)
+
+    async def forget(self, node_id: str) -> bool:
+        """Take a node off the list; it comes back if it proves itself again. False: there is none of this id."""
+        peer = self._peers.pop(node_id, None)
+        known = self._contacts.forget(node_id)
+        if peer is None:
+            return known
+        if (client := peer.let_go()) is not None:
+            await client.aclose()
+        await self._keep_list()
+        return True
 
     # --- its life ------------------------------------------------------------------------------------------------
 
-    def start(self) -> None:
+    async def start(self) -> None:
         """Begin to look after every address that is known."""
-        self._running = True
         self._loop = asyncio.get_running_loop()
-        if self.secret.farm is not None:
-            for place in self._contacts:
-                self._look_after(place)
+        farm = self.secret.farm
+        if farm is not None:
+            for one in await asyncio.to_thread(self._known.load, farm.id):
+                self._remember(one)
+            self._contacts.start()
+
+    @property
+    def leaving(self) -> bool:
+        """Whether this node has begun to say goodbye; it takes part in nothing any more."""
+        return self._leaving is not None
 
     def leave_soon(self) -> None:
         """The service stops soon: say goodbye now, while open requests may still finish. For a signal handler."""
         if self._loop is not None and not self._loop.is_closed():
             self._loop.call_soon_threadsafe(self._begin_to_leave)
 
-    def _begin_to_leave(self) -> None:
-        if self._leaving is None and self._running:
-            self._leaving = asyncio.create_task(self._leave())
-
-    async def _leave(self) -> None:
-        self._running = False
-        tasks = list(self._tasks.values())
-        self._tasks.clear()
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await asyncio.gather(*(self._say_bye(peer) for peer in self.usable()))
-
     async def close(self) -> None:
         """Say goodbye to everybody and stop."""
-        self._begin_to_leave()
-        if self._leaving is not None:
-            await self._leaving
+        await self._begin_to_leave()
         for peer in self._peers.values():
             if (client := peer.let_go()) is not None:
                 await client.aclose()
-        await asyncio.gather(*self._closing, return_exceptions=True)
+        await asyncio.gather(*self._loose, return_exceptions=True)
+
+    def _begin_to_leave(self) -> asyncio.Task[None]:
+        if self._leaving is None:
+            self._leaving = asyncio.create_task(self._leave())
+        return self._leaving
+
+    async def _leave(self) -> None:
+        await self._contacts.stop()
+        await asyncio.gather(*(self._say_bye(peer) for peer in self.usable()))
 
     async def _say_bye(self, peer: Peer) -> None:
         try:
@@ -164,49 +186,6 @@ class Peers:
                 await peer.client.post(BYE_PATH, {}, timeout=BYE_SECONDS)
         except (TimeoutError, ZordonError) as error:
             log.debug("a node did not hear our goodbye", node=peer.name, reason=str(error))
-
-    def add(self, address: Address, origin: Origin, name: str = "") -> None:
-        """A node may be at this address."""
-        known = self._contacts.get(address.place)
-        if known is not None:
-            known.origins.add(origin)
-            known.name = name or known.name
-            if known.peer is None or not known.peer.usable:
-                known.wake()
-            return
-        if len(self._contacts) >= MAX_CONTACTS:
-            log.warning("there are too many addresses of nodes; one was left out", address=str(address))
-            return
-        self._contacts[address.place] = Contact(address, origin, self, name)
-        self._look_after(address.place)
-
-    def discard(self, address: Address, origin: Origin) -> None:
-        """Nobody says any more that a node is at this address; what has proven itself there stays."""
-        contact = self._contacts.get(address.place)
-        if contact is None:
-            return
-        contact.origins.discard(origin)
-        if not contact.origins and contact.peer is None:
-            self._remove(address.place)
-
-    async def forget(self, node_id: str) -> bool:
-        """Take a node off the list; it comes back if it proves itself again. False: there is none of this id."""
-        peer = self._peers.pop(node_id, None)
-        places = [
-            place
-            for place, contact in self._contacts.items()
-            if (contact.peer is not None and contact.peer.id == node_id)
-            or (contact.peer is None and contact.said is not None and contact.said.node == node_id)
-        ]
-        for place in places:
-            contact = self._contacts[place]
-            self._remove(place)
-            if Origin.SETTING in contact.origins:
-                self._contacts[place] = Contact(contact.address, Origin.SETTING, self)
-                self._look_after(place)
-        if peer is not None and (client := peer.let_go()) is not None:
-            await client.aclose()
-        return peer is not None or bool(places)
 
     # --- what another node has said ------------------------------------------------------------------------------
 
@@ -224,8 +203,8 @@ class Peers:
         if (reason := self._same_id.get(f"{node_id}/{instance}")) is not None:
             raise SameId(reason)
         peer = self._peers.get(node_id)
-        if peer is not None and peer.instance == instance and peer.answered is not None:
-            self._take_brief(peer, beat)
+        if peer is not None and peer.instance == instance:
+            self._take(peer, beat)
         if peer is None or not peer.usable or peer.instance != instance:
             self._called(peer, beat.node, host)
         answer = self.beat_for(node_id)
@@ -236,27 +215,23 @@ class Peers:
         """Another node stops."""
         peer = self._peers.get(node_id)
         if peer is not None and peer.instance == instance:
-            for contact in self._contacts.values():
-                if contact.peer is peer:
-                    contact.drop()
+            for contact in self._contacts.of(peer):
+                contact.drop()
             self._set(peer, NodeState.LEFT, _LEFT)
 
     def _called(self, peer: Peer | None, brief: NodeBrief, host: str) -> None:
         """Somebody asks whom we do not reach: look where it came from, and where it was."""
-        for contact in self._contacts.values():
-            if peer is not None and contact.peer is peer:
-                if peer.usable:
-                    contact.drop()  # it was started anew, or another service has its id
-                contact.wake()
-        if brief.public_address:
-            try:
-                address = parse_address(brief.public_address)
-            except ValueError as error:
-                log.warning("a node has a public address that is none", node=brief.name, reason=str(error))
-                return
-            self.add(address, Origin.CALLED, brief.name)
-        else:
-            self.add(Address(host, brief.port, brief.scheme), Origin.CALLED, brief.name)
+        for contact in self._contacts.of(peer) if peer is not None else ():
+            if contact.peer is not None and contact.peer.usable:
+                contact.drop()  # it was started anew, or another service has its id
+            contact.wake()
+        try:
+            address = parse_address(brief.public_address) if brief.public_address else None
+        except ValueError as error:
+            log.warning("the public address of a node is none", node=brief.name, reason=str(error))
+            return
+        address = address or Address(host, brief.port, brief.scheme)
+        self._contacts.add(address, Origin.CALLED, brief.name, brief.id)
 
     # --- what a contact finds out --------------------------------------------------------------------------------
 
@@ -271,52 +246,50 @@ class Peers:
         """Whose contact it is from now on; None: nobody's, see ``contact.reason``."""
         said = greeting.answer
         if said.node == self.me.id:
-            contact.hidden = said.instance == self.me.instance
-            contact.state = NodeState.REFUSED
-            contact.reason = "" if contact.hidden else f"it has the same id as this node; {_COPY}"
+            own = said.instance == self.me.instance
+            contact.set_aside("" if own else f"it has the same id as this node; {_COPY}", hidden=own)
             return None
         peer = self._peers.get(said.node)
-        other = self._contact_of(peer, contact)
+        other = next((one for one in self._contacts.of(peer) if one is not contact), None) if peer is not None else None
         if peer is not None and other is not None and peer.usable:
             if said.instance == peer.instance:
-                contact.hidden = True  # another address of the same service
+                contact.set_aside("", hidden=True)  # another address of the same service
                 return None
             if await self._still_there(other, peer.instance):
-                contact.hidden = False
-                contact.state = NodeState.REFUSED
-                contact.reason = self._same_id[f"{said.node}/{said.instance}"] = (
-                    f"it has the same id as {peer.name} at {peer.address}; {_COPY}"
-                )
-                log.warning("a node is refused", address=contact.address.place, reason=contact.reason)
+                reason = f"it has the same id as {peer.name} at {peer.address}; {_COPY}"
+                self._same_id[f"{said.node}/{said.instance}"] = reason
+                contact.set_aside(reason, hidden=False)
+                log.warning("a node is refused", address=contact.address.place, reason=reason)
                 return None
         if peer is None:
-            brief = NodeBrief(
-                id=said.node,
-                name=said.name,
-                port=contact.address.port,
-                app_version=said.app_version,
-                api_version=said.api_version,
-            )
-            peer = self._peers[said.node] = Peer(brief, contact.address)
+            peer = self._peers[said.node] = Peer(first_brief(said, contact.address), contact.address)
         if other is not None:
             other.peer = None
-            other.hidden = True
+            other.set_aside("", hidden=True)
         self._same_id.pop(f"{said.node}/{said.instance}", None)
+        moved = peer.place != contact.address or peer.answered is None
         before = peer.reached(greeting.client, said.instance, contact.address)
         if before is not None:
-            self._close(before)
+            self._spawn(before.aclose())
+        if moved:
+            self._spawn(self._keep_list())
         return peer
 
     def beat_for(self, node_id: str) -> Beat:
         """What this node says to another one."""
-        return Beat(node=self._brief(), nonce="", subjobs=dict(self.subjobs_given(node_id)))
+        told = [
+            KnownNode(id=peer.id, name=peer.name[:255], address=str(peer.place))
+            for peer in self.usable()[:MAX_TOLD]
+            if peer.id != node_id
+        ]
+        return Beat(node=self._brief(), nonce="", subjobs=dict(self.subjobs_given(node_id)), known=told)
 
     def answered(self, contact: Contact, beat: Beat) -> None:
         """The node of a contact has answered."""
         peer = contact.peer
         if peer is not None:
             peer.answered = time.monotonic()
-            self._take_brief(peer, beat)
+            self._take(peer, beat)
             self._set(peer, NodeState.ONLINE, "")
 
     def missed(self, contact: Contact, reason: str) -> None:
@@ -325,7 +298,8 @@ class Peers:
         if peer is None or peer.state is NodeState.LEFT:
             return
         age = peer.age()
-        if age is None or age >= self.interval * self.misses - 0.05 or not peer.usable:
+        # Beats are not exact: a hair's breadth must not cost another one.
+        if age is None or age >= self.interval * (self.misses - 0.1) or not peer.usable:
             self._set(peer, NodeState.AWAY, f"it does not answer: {reason}")
 
     def refused(self, contact: Contact, reason: str) -> None:
@@ -343,10 +317,40 @@ class Peers:
 
     # --- inside --------------------------------------------------------------------------------------------------
 
-    def _take_brief(self, peer: Peer, beat: Beat) -> None:
+    def _take(self, peer: Peer, beat: Beat) -> None:
         peer.brief = beat.node.model_copy(update={"id": peer.id})
+        for told in beat.known:
+            if told.id != self.me.id and told.id not in self._peers:
+                self._hear_of(told, peer)
         for listener in self._beat_listeners:
             listener(peer.id, beat)
+
+    def _hear_of(self, told: KnownNode, teller: Peer) -> None:
+        """Another node reaches one that this one does not know."""
+        try:
+            address = parse_address(told.address)
+        except ValueError:
+            return
+        if address.is_loopback and not teller.place.is_loopback:
+            return  # an address of that machine
+        self._contacts.add(address, Origin.KNOWN, told.name, told.id)
+
+    def _remember(self, one: Remembered) -> None:
+        try:
+            address = parse_address(one.address)
+        except ValueError as error:
+            log.warning("a known node has no address", node=one.name, reason=str(error))
+            return
+        if one.id != self.me.id and one.id not in self._peers:
+            brief = NodeBrief(id=one.id, name=one.name, port=address.port, scheme=address.scheme or "http")
+            self._peers[one.id] = Peer(brief, address)
+            self._contacts.add(address, Origin.KNOWN, one.name, one.id)
+
+    async def _keep_list(self) -> None:
+        farm = self.secret.farm
+        if farm is not None:
+            nodes = [Remembered(id=peer.id, name=peer.name, address=str(peer.place)) for peer in self._peers.values()]
+            await self._known.keep(farm.id, nodes)
 
     def _set(self, peer: Peer, state: NodeState, reason: str) -> None:
         if peer.state is state:
@@ -357,11 +361,6 @@ class Peers:
         change = PeerChange(peer.id, state, reason)
         for listener in self._listeners:
             listener(change)
-
-    def _contact_of(self, peer: Peer | None, besides: Contact) -> Contact | None:
-        if peer is None:
-            return None
-        return next((one for one in self._contacts.values() if one.peer is peer and one is not besides), None)
 
     async def _still_there(self, contact: Contact, instance: str) -> bool:
         """Whether the service of before still answers where it was."""
@@ -376,59 +375,22 @@ class Peers:
     def _is_shown(self, contact: Contact) -> bool:
         if contact.peer is not None or contact.hidden or contact.state is None:
             return False
-        said = contact.said
-        # An address of a node that is listed at another one, where nobody is now.
-        gone = contact.state is NodeState.AWAY and said is not None and said.node in self._peers
-        return not gone and not (contact.state is NodeState.AWAY and contact.origins == {Origin.CALLED})
-
-    def _look_after(self, place: str) -> None:
-        if self._running and self.secret.farm is not None and place not in self._tasks:
-            self._tasks[place] = asyncio.create_task(self._contacts[place].run(), name=f"node at {place}")
-
-    def _remove(self, place: str) -> None:
-        del self._contacts[place]
-        task = self._tasks.pop(place, None)
-        if task is not None:
-            task.cancel()
-            self._keep(task)
+        # An address of a node that is listed already, where nobody is now.
+        node_id = contact.said.node if contact.said is not None else contact.node_id
+        return contact.state is not NodeState.AWAY or node_id not in self._peers
 
     def _farm_changed(self, farm: Farm | None) -> None:
         """Nobody of the farm of before is known in this one."""
-        contacts = [(one.address, one.origins, one.name) for one in self._contacts.values()]
-        for place in list(self._contacts):
-            self._remove(place)
         for peer in self._peers.values():
             if (client := peer.let_go()) is not None:
-                self._close(client)
+                self._spawn(client.aclose())
             self._set(peer, NodeState.AWAY, "this node is in another farm now")
         self._peers.clear()
-        for address, origins, name in contacts:
-            for origin in origins:
-                self.add(address, origin, name)
+        self._contacts.renew()
+        if self._loop is not None and farm is not None:
+            self._contacts.start()
 
-    def _close(self, client: PeerClient) -> None:
-        self._keep(asyncio.create_task(client.aclose()))
-
-    def _keep(self, task: asyncio.Task[None]) -> None:
-        self._closing.add(task)
-        task.add_done_callback(self._closing.discard)
-
-
-def _place_of(own: NodeBrief) -> str:
-    return own.public_address or f"{own.name}:{own.port}"
-
-
-def _unused(contact: Contact) -> PeerNode:
-    """An address as a node on the list."""
-    said = contact.said
-    return PeerNode(
-        id=said.node if said is not None else "",
-        name=said.name if said is not None else contact.name or contact.address.host,
-        port=contact.address.port,
-        scheme=contact.address.scheme or "http",
-        app_version=said.app_version if said is not None else "",
-        api_version=said.api_version if said is not None else "",
-        address=contact.address.place,
-        state=contact.state or NodeState.AWAY,
-        reason=contact.reason,
-    )
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.ensure_future(work)
+        self._loose.add(task)
+        task.add_done_callback(self._loose.discard)

@@ -21,7 +21,7 @@ from typing import Final
 import structlog
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from app.node.instance import InstanceError
+from app.node.instance import InstanceError, write_private
 
 log = structlog.get_logger(__name__)
 
@@ -127,28 +127,15 @@ class FarmSecret:
 
     async def _keep(self, key: bytes, name: str) -> Farm:
         farm = farm_of(key, name)
+        text = json.dumps({"name": farm.name, "secret": farm.key.hex()}, indent=1)
         try:
-            await asyncio.to_thread(self._write, farm)
-        except OSError as error:
-            raise FarmSecretError(f"{self.path} cannot be written: {error.strerror}") from error
+            await asyncio.to_thread(write_private, self.path, text)
+        except InstanceError as error:
+            raise FarmSecretError(str(error)) from error
         self.farm = farm
         for listener in self._listeners:
             listener(farm)
         return farm
-
-    def _write(self, farm: Farm) -> None:
-        temporary = self.path.with_name(f".{self.path.name}-{secrets.token_hex(4)}")
-        text = json.dumps({"name": farm.name, "secret": farm.key.hex()}, indent=1)
-        descriptor = os.open(temporary, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600)
-        try:
-            os.write(descriptor, text.encode() + b"\n")
-            os.fsync(descriptor)
-            temporary.replace(self.path)
-        except OSError:
-            temporary.unlink(missing_ok=True)
-            raise
-        finally:
-            os.close(descriptor)
 
 
 def farm_of(key: bytes, name: str = "") -> Farm:

@@ -68,6 +68,7 @@ class KnownNode(BaseModel):
     """Another node that the sender of a beat reaches; a suggestion only."""
 
     id: str = Field(max_length=64)
+    name: str = Field("", max_length=255)
     address: str = Field(max_length=300, description="host:port, with https:// before it if it speaks that.")
 
 
