@@ -44,6 +44,9 @@ def submit(
     arg: Annotated[
         list[str] | None, typer.Option(metavar="KEY=VALUE", help="An option of the engine; may be repeated.")
     ] = None,
+    project: Annotated[
+        str | None, typer.Option(metavar="PATH", help="Which file of a .zip is the project; default: the topmost.")
+    ] = None,
     notes: Annotated[str | None, typer.Option(help="Free text, kept with the job.")] = None,
     start_at: Annotated[
         str | None, typer.Option(metavar="TIME", help="Not before: 2026-05-01T18:00, 18:00, or +90m.")
@@ -78,6 +81,7 @@ def submit(
             priority=priority,
             output_format=output_format,
             notes=notes,
+            project=project,
             scheduled_start=None if start_at is None else read_time(start_at, datetime.now().astimezone()),
             tags=tag or None,
             max_nodes=max_nodes,

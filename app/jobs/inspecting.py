@@ -43,7 +43,7 @@ class Inspecting:
 
     async def _look(self, upload_id: str, place: Place) -> ProjectInspection:
         found = Found()
-        engine, project = await self._finder.project(place, None, found)
+        engine, project = await self._finder.project(place, None, None, found)
         assert project is not None  # a place was given
         told = ProjectInspection(
             upload=upload_id,

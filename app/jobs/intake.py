@@ -242,7 +242,7 @@ class Intake:
         for index, request in enumerate(requests):
             with at(f"[{index}]" if listed else ""):
                 its_place = await self._place(request, place, local, taken)
-                engine, project = await self.finder.project(its_place, request.renderer, found)
+                engine, project = await self.finder.project(its_place, request.renderer, request.project, found)
                 info = None if project is None else await self.finder.info(engine, project, found)
                 wish = NO_WISH
                 if info is not None or request.engine_version is not None:

@@ -8,7 +8,7 @@ from pathlib import Path
 
 from app.jobs.errors import Forbidden, RequestError
 from app.jobs.planning import Catalog, Inspect, Project, choose_engine, refused
-from app.jobs.projects import find_project
+from app.jobs.projects import find_project, named_project
 from app.jobs.threads import in_thread
 from app.jobs.unpack import UnpackLimits, unpack
 from app.jobs.versions import Offered, choose_version
@@ -31,7 +31,7 @@ class Place:
 class Found:
     """What was found out once for all jobs of a request."""
 
-    projects: dict[tuple[Path, str | None], tuple[Engine, Project]] = field(default_factory=dict)
+    projects: dict[tuple[Path, str | None, str | None], tuple[Engine, Project]] = field(default_factory=dict)
     infos: dict[tuple[Path, str], ProjectInfo] = field(default_factory=dict)
     fetchable: dict[str, Fetchable] = field(default_factory=dict)  # by engine
 
@@ -45,37 +45,49 @@ class ProjectFinder:
         self._inspect = inspect
         self._offered = offered
 
-    async def project(self, place: Place | None, renderer: str | None, found: Found) -> tuple[Engine, Project | None]:
+    async def project(
+        self, place: Place | None, renderer: str | None, named: str | None, found: Found
+    ) -> tuple[Engine, Project | None]:
         """The engine of a request, and the project that it opens.
 
         Args:
             place: None: there is no project.
             renderer: the engine that was named; None: the one that opens it.
+            named: which file of an archive or a folder it is; None: the one nearest to the top.
 
         Raises:
             RequestError: there is none, or they do not fit.
         """
         if place is None:
+            if named is not None:
+                raise RequestError("it names a file in an archive or a folder, and none was sent", "project")
             engine = choose_engine(self._catalog, renderer, None)
             if engine.needs_project:
                 raise RequestError(
                     f"{engine.title} needs a project: upload it as the part 'file' or name it in local_path", "file"
                 )
             return engine, None
-        key = (place.path, renderer)
+        key = (place.path, renderer, named)
         if key not in found.projects:
             if await asyncio.to_thread(place.path.is_dir):
-                found.projects[key] = await self._search(renderer, place)
+                found.projects[key] = await self._search(renderer, place, named)
+            elif named is not None:
+                raise RequestError(f"{place.name!r} is no archive and no folder: it is the project itself", "project")
             else:
                 engine = choose_engine(self._catalog, renderer, place.name)
                 found.projects[key] = engine, Project(place.name, place.path, place.stored, place.field)
         return found.projects[key]
 
-    async def _search(self, renderer: str | None, place: Place) -> tuple[Engine, Project]:
-        named = None if renderer is None else choose_engine(self._catalog, renderer, None)
+    async def _search(self, renderer: str | None, place: Place, named: str | None) -> tuple[Engine, Project]:
+        if named is not None:
+            path = await asyncio.to_thread(named_project, place.path, named)
+            engine = choose_engine(self._catalog, renderer, path.name)
+            stored = f"{place.stored}/{path.relative_to(place.path).as_posix()}"
+            return engine, Project(path.name, path, stored, place.field)
+        asked = None if renderer is None else choose_engine(self._catalog, renderer, None)
         engines = list(self._catalog.engines.values())
         try:
-            found = await asyncio.to_thread(find_project, place.path, named, engines, self._settings.max_archive_files)
+            found = await asyncio.to_thread(find_project, place.path, asked, engines, self._settings.max_archive_files)
         except RequestError as error:
             raise type(error)(f"{place.name!r} cannot be used: {error.message}", place.field) from error
         below = found.path.relative_to(place.path)

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from app.jobs.errors import RequestError, TooLarge
+from app.jobs.names import BadName, member_parts
 from engines.contract import Engine
 
 MAX_SHOWN: Final = 5
@@ -48,6 +49,25 @@ def find_project(root: Path, engine: Engine | None, engines: Iterable[Engine], m
     if engine is not None:
         raise RequestError(f"it holds no project for {engine.title} ({', '.join(engine.extensions) or 'none'})")
     raise RequestError("it holds no project that an engine of this node opens")
+
+
+def named_project(root: Path, name: str) -> Path:
+    """The file of a folder that a client has named as the project. For a thread.
+
+    Args:
+        root: the folder.
+        name: its path in it, with ``/``.
+
+    Raises:
+        RequestError: there is no such file, or it does not lie in the folder.
+    """
+    try:
+        path = root.joinpath(*member_parts(name))
+    except BadName as error:
+        raise RequestError(str(error), "project") from error
+    if not path.is_file() or not path.resolve().is_relative_to(root.resolve()):
+        raise RequestError(f"there is no file {name[:200]!r} in what was sent", "project")
+    return path
 
 
 def _files(root: Path, most: int) -> list[tuple[int, Path]]:

@@ -108,6 +108,14 @@ class AddJob(_JobFields):
     upload: str | None = Field(
         default=None, min_length=1, max_length=100, description="Id of a complete upload (POST /api/uploads)."
     )
+    project: str | None = Field(
+        default=None,
+        min_length=1,
+        max_length=1024,
+        description="Which file of an uploaded archive (or of the folder in local_path) is the project: its path in it. "
+        "Left out: the one that lies nearest to the top.",
+        examples=["shots/sh010.blend"],
+    )
     scheduled_start: datetime | None = Field(
         default=None, description="Not before this time (ISO 8601; UTC if no offset is given)."
     )

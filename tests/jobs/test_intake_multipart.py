@@ -355,6 +355,39 @@ async def test_an_archive_whose_project_is_not_clear(farm: Farm, tmp_path: Path,
     await farm.assert_nothing_made()
 
 
+async def test_an_archive_may_be_told_which_file_is_its_project(farm: Farm, tmp_path: Path, clip: bytes) -> None:
+    archive = zipped(tmp_path / "a.zip", {"one.mp4": clip, "two.mp4": clip, "deep/three.mp4": clip, "notes.txt": b"x"})
+    one, three = await farm.upload([{"project": "two.mp4"}, {"project": "deep/./three.mp4"}], "a.zip", archive)
+    assert (one.spec.project, three.spec.project) == ("two.mp4", "three.mp4")
+    assert three.spec.project_path is not None
+    assert three.spec.project_path.endswith("/deep/three.mp4")
+    assert farm.folders.project(three.spec.project_path).read_bytes() == clip
+
+
+@pytest.mark.parametrize(
+    ("project", "name", "field"),
+    [
+        ("four.mp4", "a.zip", "project"),
+        ("deep", "a.zip", "project"),
+        ("../one.mp4", "a.zip", "project"),
+        ("/etc/passwd", "a.zip", "project"),
+        ("deep/notes.txt", "a.zip", "file"),
+        ("clip.mp4", "clip.mp4", "project"),
+    ],
+)
+async def test_a_project_that_is_none_is_refused(
+    farm: Farm, tmp_path: Path, clip: bytes, project: str, name: str, field: str
+) -> None:
+    archive = zipped(tmp_path / "a.zip", {"one.mp4": clip, "deep/notes.txt": b"x"})
+    with pytest.raises(RequestError) as caught:
+        await farm.upload({"project": project}, name, archive if name == "a.zip" else clip)
+    assert (caught.value.status, caught.value.field) == (400, field)
+    with pytest.raises(RequestError) as caught:
+        await farm.submit({"renderer": "testpattern", "project": project})
+    assert caught.value.field == "project"
+    await farm.assert_nothing_made()
+
+
 async def test_limits_of_archives_come_from_the_settings(make_farm: MakeFarm, tmp_path: Path, clip: bytes) -> None:
     archive = zipped(tmp_path / "a.zip", {"clip.mp4": clip, "more.txt": b"x"})
     for flags, says in (({"max_archive_files": 1}, "max_archive_files"), ({"max_unpacked_bytes": 10}, "max_unpacked")):
