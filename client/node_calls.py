@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Final
@@ -31,6 +32,7 @@ _PRESETS: Final[TypeAdapter[dict[str, JsonValue]]] = TypeAdapter(dict[str, JsonV
 _LOAD: Final = TypeAdapter(NodeLoad)
 _NAMES: Final = TypeAdapter(list[str])
 
+_FILE_NAME: Final = re.compile(r'filename="([A-Za-z0-9][\w.-]*)"')
 _BENCHMARK_TIMEOUT: Final = 180.0
 
 
@@ -132,6 +134,18 @@ class NodeCalls:
     async def get_presets(self) -> dict[str, JsonValue]:
         """The named sets of options that the node offers."""
         return read(_PRESETS, await self.connection.get("/api/presets"))
+
+    async def get_blender_addon(self) -> tuple[str, bytes]:
+        """The Blender add-on that the node offers: the file name that has its version, and the zip.
+
+        Raises:
+            ProtocolError: the name is missing or no plain one.
+        """
+        response = await self.connection.get("/api/blender_addon")
+        name = _FILE_NAME.search(response.headers.get("Content-Disposition", ""))
+        if name is None:
+            raise ProtocolError("the node does not say how its add-on is called")
+        return name[1], response.content
 
     async def run_cpu_benchmark(self) -> float:
         """The node's CPU score; takes ten seconds.

@@ -14,6 +14,7 @@ from fastapi.routing import APIRoute
 
 from app.api import (
     access,
+    addons,
     debug,
     duty,
     engines,
@@ -76,6 +77,7 @@ def build_api(settings: Settings, lifespan: Lifespan | None = None) -> FastAPI:
         health,
         installs,
         engines,
+        addons,
         *debugging,
     )
     for noun in nouns:

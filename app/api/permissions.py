@@ -59,6 +59,7 @@ ROLES: Final[Mapping[str, Role | None]] = {
     "get_available_engines": Role.READ,
     "is_engine_available_to_download": Role.READ,
     "get_most_recent_engine_version": Role.READ,
+    "get_blender_addon": Role.READ,
     "get_installs": Role.READ,
     "get_install": Role.READ,
     "whoami": Role.READ,

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from app.cli import bench, changing, demo, doctor, explaining, fetching, listing, node, serve, submit
+from app.cli import addon, bench, changing, demo, doctor, explaining, fetching, listing, node, serve, submit
 from app.cli.connect import Reach
 from app.cli.engines import engines_commands
 from app.cli.exits import EPILOG
@@ -71,6 +71,7 @@ application.command("set")(changing.set_job)
 application.command("cancel")(changing.cancel)
 application.command("delete")(changing.delete)
 application.add_typer(engines_commands)
+application.command("addon")(addon.addon)
 application.command("status")(listing.status)
 application.command("pause")(node.pause)
 application.command("resume")(node.resume)

@@ -112,8 +112,8 @@ class AddJob(_JobFields):
         default=None,
         min_length=1,
         max_length=1024,
-        description="Which file of an uploaded archive (or of the folder in local_path) is the project: its path in it. "
-        "Left out: the one that lies nearest to the top.",
+        description="Which file of an uploaded archive, or of the folder in local_path, is the project: its path in "
+        "it. Left out: the one that lies nearest to the top.",
         examples=["shots/sh010.blend"],
     )
     scheduled_start: datetime | None = Field(

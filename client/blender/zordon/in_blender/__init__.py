@@ -1,0 +1,1 @@
+"""What needs Blender: reading the open file, preferences, operators, panel. It is only imported there."""
