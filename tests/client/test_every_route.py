@@ -258,6 +258,7 @@ async def test_the_node_itself(node: RenderServerProxy, service: Service) -> Non
     assert (await node.get_snapshot()).status.node_id == status.node_id
     assert [found.status.node_id for found in (await node.get_full_status()).servers.values()] == [status.node_id]
     assert await node.get_presets()
+    assert (await node.get_blender_addon())[0].endswith(".zip")
 
 
 async def test_engines(node: RenderServerProxy) -> None:

@@ -37,6 +37,7 @@ def test_the_client_works_alone(tmp_path: Path) -> None:
     assert {"zordon_client/py.typed", "zordon_client/models/jobs.py"} <= set(names)
     assert any(name.endswith("licenses/LICENSE") for name in names)
     assert all(name.startswith(("zordon_client/", "zordon_client-")) for name in names)
+    assert not [name for name in names if "blender" in name], "the add-on is under another licence"
 
     run(sys.executable, "-m", "venv", tmp_path / "venv")
     python = tmp_path / "venv" / ("Scripts" if sys.platform == "win32" else "bin") / "python"

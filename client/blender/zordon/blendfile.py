@@ -10,6 +10,7 @@ from __future__ import annotations
 import gzip
 import os
 import struct
+import tempfile
 import zlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -96,12 +97,10 @@ def unpacked(blend: Path, scratch: Path) -> Iterator[Path]:
     if magic == b"BLENDER":
         yield blend
         return
-    copy = scratch / f"{blend.name}.unpacked"
-    try:
+    with tempfile.TemporaryDirectory(dir=scratch) as folder:
+        copy = Path(folder) / blend.name
         _decompress(blend, magic, copy)
         yield copy
-    finally:
-        copy.unlink(missing_ok=True)
 
 
 def paths_in(blend: Path) -> list[PathField]:
@@ -161,6 +160,7 @@ def write_changed(blend: Path, patches: Mapping[int, bytes], target: IO[bytes], 
             if where is not None:
                 target.write(patches[where])
                 at += len(patches[where])
+                between(len(patches[where]))
                 file.seek(at)
 
 

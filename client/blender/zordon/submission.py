@@ -146,6 +146,7 @@ class Submission:
         return not self._thread.is_alive()
 
     def _run(self) -> None:
+        self._set(self._state)
         try:
             job_id = self._submit()
         except Cancelled:

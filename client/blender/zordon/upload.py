@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import http.client
 import json
 import secrets
 import socket
@@ -43,13 +42,12 @@ class Upload:
         self._progress = progress
         self._key = uuid.uuid4().hex
         self._stop = threading.Event()
-        self._connection: http.client.HTTPConnection | None = None
+        self._sock: socket.socket | None = None
 
     def cancel(self) -> None:
         """Give it up; a send or a wait that is under way ends at once."""
         self._stop.set()
-        connection = self._connection
-        sock = None if connection is None else connection.sock
+        sock = self._sock
         if sock is not None:
             # Closing would not wake a thread that waits in send(). It may just have been closed by itself.
             with suppress(OSError):
@@ -99,12 +97,13 @@ class Upload:
             "Content-Length": str(len(before) + size + len(after)),
             "Idempotency-Key": self._key,
         }
-        connection = self._connection = self._service.open()
+        connection = self._service.open()
+        self._sock = connection.sock  # the connection itself forgets it once the head of the answer is there
         try:
             body = self._body(before, size, after)
             jobs = self._service.exchange(connection, "POST", "/api/add_job", headers, body, _SUBMIT_SECONDS)
         finally:
-            self._connection = None
+            self._sock = None
             connection.close()
         first = jobs[0] if isinstance(jobs, list) and jobs else None
         if not isinstance(first, dict) or not isinstance(first.get("id"), str):
