@@ -2,6 +2,7 @@
 
 import shutil
 import tempfile
+from contextlib import contextmanager
 from pathlib import Path
 
 import bpy
@@ -78,8 +79,21 @@ def prepare(context, scene, choices, allow_missing):
     folder = Path(tempfile.mkdtemp(prefix="zordon-", dir=bpy.app.tempdir or None))
     try:
         saved = folder / "saved.blend"
-        bpy.ops.wm.save_as_mainfile(filepath=str(saved), copy=True, compress=False, relative_remap=False)
+        with _without_thumbnail(context.preferences):
+            bpy.ops.wm.save_as_mainfile(filepath=str(saved), copy=True, compress=False, relative_remap=False)
     except RuntimeError as error:
         shutil.rmtree(folder, ignore_errors=True)
         raise AddonError(f"a copy of the file cannot be saved in {folder}: {error}") from error
     return Submission(service, Project(path, saved, tuple(needed)), document, tuple(bpy.app.version[:2]), folder)
+
+
+@contextmanager
+def _without_thumbnail(preferences):
+    """Drawing one for the copy can take longer than saving it."""
+    paths, was_changed = preferences.filepaths, preferences.is_dirty
+    kind, paths.file_preview_type = paths.file_preview_type, "NONE"
+    try:
+        yield
+    finally:
+        paths.file_preview_type = kind
+        preferences.is_dirty = was_changed
