@@ -1,7 +1,7 @@
 """Machines of a studio on one computer: network namespaces with real multicast between them, joined by a bridge.
 
-For root on Linux only. A command in a machine is run by ``ip netns exec``; names carry our process id, and everything is
-taken down at the end, whatever happens.
+For root on Linux only. A command in a machine is run by ``ip netns exec``; names carry our process id, and everything
+is taken down at the end, whatever happens.
 """
 
 from __future__ import annotations
