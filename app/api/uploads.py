@@ -67,7 +67,7 @@ async def get_upload(parts: PartsOf, who: WhoOf, upload_id: str) -> UploadInfo:
     ),
     openapi_extra={
         "requestBody": {
-            "required": True,
+            "required": False,  # without one, what has come is checked once more
             "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
         }
     },
