@@ -98,6 +98,8 @@ def status(context: typer.Context, as_json: JsonOption = False) -> None:
         ("CPU", f"{found.cpu_brand}, {found.cpu_count} cores, {found.cpu_percent:.0f} % busy"),
         ("Memory", f"{size(found.memory_available)} free of {size(found.memory_total)}"),
         ("Disk", f"{size(found.disk_free)} free of {size(found.disk_total)}"),
+        ("Renders", found.resting or "yes"),
+        ("Tags", ", ".join(found.tags) or "none"),
         ("Jobs", counts or "none"),
         ("Slots", ", ".join(f"{engine} {count}" for engine, count in found.slots.items())),
     )
