@@ -61,8 +61,11 @@ from app.outputs.previews import Previews
 from app.outputs.workers import Workers
 from app.peers.discovery import Discovery
 from app.peers.greeting import Me
+from app.peers.joining import Joining
 from app.peers.known import KnownNodes
+from app.peers.neighbours import Neighbours
 from app.peers.own import OwnBrief
+from app.peers.pairing import PairingDesk
 from app.peers.registry import Peers
 from app.peers.secret import FarmSecret
 from app.peers.trust import Trust
@@ -277,6 +280,8 @@ class Application:
             )
             stack.push_async_callback(peers.close)
             await peers.start()
+            neighbours = Neighbours(peers)
+            stack.push_async_callback(neighbours.close)
             discovery = Discovery(settings, me, peers, lambda: self.port)
             stack.push_async_callback(discovery.close)
             discovery.start()
@@ -302,6 +307,10 @@ class Application:
                 explaining=Explaining(jobs, feed, store, catalog, folders, supervisor.space, duty.held_back),
                 peers=peers,
                 trust=Trust(farm, me),
+                discovery=discovery,
+                neighbours=neighbours,
+                pairing=PairingDesk(farm, me, settings),
+                joining=Joining(peers, discovery, me, settings),
             )
 
     @asynccontextmanager

@@ -17,9 +17,9 @@ router = APIRouter(prefix="/api/_debug", tags=["debug"])
 @router.get(
     "/detected_clients", operation_id="get_detected_clients", summary="Nodes seen on the network", responses=failures()
 )
-async def detected_clients() -> list[str]:
-    """Host names of other nodes. Empty: this version of Zordon does not look for any."""
-    return []
+async def detected_clients(parts: PartsOf) -> list[str]:
+    """Names of the other nodes that are announced on the network now, of whatever farm."""
+    return list(dict.fromkeys(one.name for one in parts.discovery.found()))
 
 
 @router.post(

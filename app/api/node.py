@@ -69,11 +69,17 @@ async def get_snapshot(parts: PartsOf) -> Response:
     responses=failures(),
 )
 async def get_full_status(parts: PartsOf) -> Response:
-    """Every node of the farm by `host:port`."""
+    """Every node of the farm by `host:port`, each with the age of what is said of it; what is there is asked now."""
+    neighbours = await parts.neighbours.all()
     status = await parts.node.status()
     name = orjson.dumps(f"{status.hostname}:{status.port}")
-    server = b"".join((name, b':{"status":', status.model_dump_json().encode(), b",", _jobs(parts), b"}"))
-    return json_bytes(b"".join((b'{"timestamp":', orjson.dumps(_now()), b',"servers":{', server, b"}}")))
+    servers = [b"".join((name, b':{"status":', status.model_dump_json().encode(), b",", _jobs(parts), b',"age":0.0}'))]
+    servers += [
+        b'%s:{"status":%s,"jobs":%s,"age":%s}'
+        % (orjson.dumps(one.address), one.status, one.jobs, orjson.dumps(one.age))
+        for one in neighbours
+    ]
+    return json_bytes(b"".join((b'{"timestamp":', orjson.dumps(_now()), b',"servers":{', b",".join(servers), b"}}")))
 
 
 @router.get(

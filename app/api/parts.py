@@ -24,6 +24,10 @@ from app.jobs.service import JobService
 from app.jobs.store import Store
 from app.node.node import Node
 from app.outputs.manifest import Manifests
+from app.peers.discovery import Discovery
+from app.peers.joining import Joining
+from app.peers.neighbours import Neighbours
+from app.peers.pairing import PairingDesk
 from app.peers.registry import Peers
 from app.peers.trust import Trust
 from app.render.catalog import EngineCatalog
@@ -62,6 +66,10 @@ class Parts:
     frames: FrameReader
     peers: Peers
     trust: Trust
+    discovery: Discovery
+    neighbours: Neighbours
+    pairing: PairingDesk
+    joining: Joining
 
     @cached_property
     def hot(self) -> HotPaths:

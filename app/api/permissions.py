@@ -26,6 +26,7 @@ ROLES: Final[Mapping[str, Role | None]] = {
     "get_health": None,
     "get_readiness": None,  # and says why only to whoever shows a token
     "hello": None,  # other nodes, which prove themselves in what they say
+    "exchange_pairing": None,
     # Looking.
     "get_openapi": Role.READ,
     "get_jobs": Role.READ,
@@ -97,10 +98,14 @@ ROLES: Final[Mapping[str, Role | None]] = {
     "get_detected_clients": Role.ADMIN,
     "clear_history": Role.ADMIN,
     "forget_node": Role.ADMIN,
+    "get_pairing": Role.ADMIN,
+    "offer_pairing": Role.ADMIN,
+    "withdraw_pairing": Role.ADMIN,
+    "join_farm": Role.ADMIN,
 }
 """The least role by operation id; None: no token is asked for."""
 
-UNNOTED: Final = frozenset({"check_frames", "hello", "beat"})
+UNNOTED: Final = frozenset({"check_frames", "hello", "beat", "exchange_pairing"})
 """Operations that change nothing although their method could: the audit does not tell of them."""
 
 _REMEMBERED: Final = 2048

@@ -11,6 +11,7 @@ from app.cli import addon, bench, changing, demo, doctor, explaining, fetching, 
 from app.cli.connect import Reach
 from app.cli.engines import engines_commands
 from app.cli.exits import EPILOG
+from app.cli.farm import join, nodes, pair
 from app.cli.token import login, token_commands
 from app.version import APP_VERSION
 
@@ -77,6 +78,9 @@ application.command("pause")(node.pause)
 application.command("resume")(node.resume)
 application.command("tags")(node.tags)
 application.command("schedule")(node.schedule)
+application.command("nodes")(nodes)
+application.command("pair")(pair)
+application.command("join")(join)
 application.command("bench")(bench.bench)
 application.command("demo")(demo.demo)
 application.add_typer(token_commands)

@@ -29,6 +29,13 @@ def serve(
     lan: Annotated[
         bool, typer.Option("--lan", help="Listen for the other machines of the studio. (env: ZORDON_LAN)")
     ] = False,
+    peer: Annotated[
+        list[str] | None,
+        typer.Option(metavar="HOST:PORT", help="Another node of the farm; may be repeated. (env: ZORDON_PEERS)"),
+    ] = None,
+    no_discovery: Annotated[
+        bool, typer.Option("--no-discovery", help="Look for no nodes on the network. (env: ZORDON_DISCOVERY=false)")
+    ] = False,
     tls_cert: Annotated[
         Path | None, typer.Option(dir_okay=False, help="Certificate for HTTPS, a PEM file. (env: ZORDON_TLS_CERT)")
     ] = None,
@@ -53,6 +60,8 @@ def serve(
             data_dir=data_dir or reach.data_dir,
             token=token or reach.token,
             lan=lan or None,
+            peers=peer or None,
+            discovery=False if no_discovery else None,
             tls_cert=tls_cert,
             tls_key=tls_key,
             debug=debug or None,

@@ -7,7 +7,6 @@ of the other. So what is said at a hello is known to nobody who can use it: ids,
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 import secrets
 import time
@@ -17,13 +16,14 @@ from typing import Final
 
 from pydantic import TypeAdapter
 
-from app.peers.client import PeerClient, certificate_at
+from app.peers.asking import ask
+from app.peers.client import PeerClient
 from app.peers.secret import Farm
 from app.peers.signing import WINDOW_SECONDS, is_proof, prove
 from app.version import API_VERSION, APP_VERSION
 from client.addresses import Address
-from client.connection import Connection, read
-from client.errors import ConnectionFailed, ProtocolError, RequestRefused, Unavailable
+from client.connection import read
+from client.errors import RequestRefused, Unavailable
 from client.models import Hello, HelloAnswer
 
 HELLO_PATH: Final = "/api/peers/hello"
@@ -115,54 +115,27 @@ async def greet(
         api_version=API_VERSION,
         app_version=APP_VERSION,
     )
-    scheme, certificate, answer, skew = await _ask(address, hello, timeout, clock)
+    begun = clock()
+    try:
+        asked = await ask(address, HELLO_PATH, hello.model_dump(mode="json"), timeout)
+    except Unavailable:
+        raise  # it starts or stops
+    except RequestRefused as error:
+        raise NotUsed(f"it is no node of a farm: it answers {error.status}, {error}"[:500]) from error
+    answer = read(_ANSWER, asked.response)
+    certificate = asked.certificate
+    skew = answer.time - (begun + clock()) / 2
     shown = hashlib.sha256(certificate).hexdigest() if certificate is not None else ""
     _check(answer, hello, farm, shown, skew)
     client = PeerClient(
         address,
-        scheme,
+        asked.scheme,
         key=farm.key,
         node=me.who,
         to=f"{answer.node}/{answer.instance}",
         certificate=certificate,
     )
     return Greeting(answer, client)
-
-
-async def _ask(
-    address: Address, hello: Hello, timeout: float, clock: Callable[[], float]
-) -> tuple[str, bytes | None, HelloAnswer, float]:
-    """Scheme, certificate, answer, and by how many seconds the other clock is ahead of ours."""
-    failure: ConnectionFailed | None = None
-    for scheme in ("http", "https") if address.scheme is None else (address.scheme,):
-        try:
-            certificate = await certificate_at(address, timeout) if scheme == "https" else None
-            # Making a context for TLS reads the system's certificates.
-            connection = await asyncio.to_thread(
-                Connection,
-                address.host,
-                address.port,
-                scheme=scheme,
-                certificate=certificate,
-                timeout=timeout,
-                retries=1,
-            )
-            try:
-                asked = clock()
-                response = await connection.send("POST", HELLO_PATH, json=hello.model_dump(mode="json"))
-                answered = clock()
-            finally:
-                await connection.aclose()
-        except ConnectionFailed as error:
-            failure = failure or error
-            continue
-        except Unavailable:
-            raise  # it starts or stops
-        except RequestRefused as error:
-            raise NotUsed(f"it is no node of a farm: it answers {error.status}, {error}"[:500]) from error
-        answer = read(_ANSWER, response)
-        return scheme, certificate, answer, answer.time - (asked + answered) / 2
-    raise failure if failure is not None else ProtocolError(f"{address} cannot be asked")
 
 
 def _check(answer: HelloAnswer, hello: Hello, farm: Farm, shown: str, skew: float) -> None:

@@ -38,6 +38,7 @@ from .nodes import (
     ServerStatus,
     Snapshot,
 )
+from .pairing import Exchange, ExchangeAnswer, Joined, JoinFarm, Pairing, Partner
 from .problems import Problem
 from .uploads import NewUpload, ProjectInspection, UploadInfo
 
@@ -58,6 +59,8 @@ __all__ = [
     "EngineRelease",
     "EngineReleases",
     "EngineVersionInfo",
+    "Exchange",
+    "ExchangeAnswer",
     "Explanation",
     "Farm",
     "FrameNotation",
@@ -74,6 +77,8 @@ __all__ = [
     "JobList",
     "JobPart",
     "JobStatus",
+    "JoinFarm",
+    "Joined",
     "KnownNode",
     "Login",
     "LoginCode",
@@ -86,6 +91,8 @@ __all__ = [
     "NodeLoad",
     "NodeState",
     "NodeStatus",
+    "Pairing",
+    "Partner",
     "PauseNode",
     "PeerNode",
     "Problem",

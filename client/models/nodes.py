@@ -103,6 +103,7 @@ class ServerStatus(BaseModel):
 
     status: NodeStatus
     jobs: list[Job]
+    age: float = Field(0.0, description="Seconds since the node said so; 0 for the one that was asked.")
 
 
 class FullStatus(BaseModel):

@@ -74,6 +74,7 @@ async def test_only_these_are_open() -> None:
         "get_health",
         "get_readiness",
         "hello",
+        "exchange_pairing",
     }
 
 
