@@ -45,7 +45,7 @@ class Owner(Protocol):
     """What a contact asks of the registry."""
 
     interval: float
-    misses: int
+    patience: float
 
     async def greet(self, address: Address) -> Greeting:
         """Raises NotUsed, ZordonError."""
@@ -178,7 +178,7 @@ class Contact:
         asked.nonce = secrets.token_hex(16)
         try:
             response = await greeting.client.post(
-                BEAT_PATH, asked.model_dump(mode="json"), timeout=self._owner.interval
+                BEAT_PATH, asked.model_dump(mode="json"), timeout=self._owner.patience
             )
             beat = read(_BEAT, response)
         except Unavailable as error:

@@ -30,6 +30,8 @@ MAX_TOLD: Final = 200
 """The most nodes of which another one is told."""
 BYE_PATH: Final = "/api/peers/bye"
 BYE_SECONDS: Final = 1.0
+LEAST_PATIENCE: Final = 2.0
+"""How long an answer to a hello or a beat is waited for at least, in seconds."""
 _LEFT: Final = "it was stopped"
 _COPY: Final = (
     "one of the two data folders is a copy of the other: stop the copy, delete the file node_id in its data folder, "
@@ -70,6 +72,7 @@ class Peers:
         self.secret = secret
         self.me = me
         self.interval = interval
+        self.patience = max(interval, LEAST_PATIENCE)
         self.misses = misses
         self.subjobs_given: Callable[[str], Mapping[str, int]] = lambda node_id: {}
         """Revision by id of the subjobs that a node, by its id, has given to this one."""
@@ -240,7 +243,7 @@ class Peers:
         farm = self.secret.farm
         if farm is None:
             raise ZordonError("this node is in no farm")
-        return await greet(address, farm, self.me, self.interval)
+        return await greet(address, farm, self.me, self.patience)
 
     async def accept(self, contact: Contact, greeting: Greeting) -> Peer | None:
         """Whose contact it is from now on; None: nobody's, see ``contact.reason``."""
