@@ -11,6 +11,7 @@ ourselves, never from text that came from outside.
     <data>/fetching/<engine>/<version>/    those that are on their way
     <data>/set-aside/<job>-<time>/         outputs of jobs that the store did not know, with the reason in why.txt
     <data>/incoming/<upload>/…             uploads in pieces that no job has taken yet
+    <data>/content/                        projects by content, for the farm: see app.content.store
     <data>/uploads/  trash/                emptied at every start
 """
 
@@ -52,6 +53,7 @@ class DataFolder:
         self.engines = root / "engines"
         self.fetching = root / "fetching"
         self.incoming = root / "incoming"
+        self.content = root / "content"
         self.uploads = root / "uploads"
         self.trash = root / "trash"
         self.aside = root / "set-aside"

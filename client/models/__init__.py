@@ -1,6 +1,7 @@
 """Everything that crosses the wire, as Pydantic models: one file a noun."""
 
 from .access import AccessKind, Login, LoginCode, MadeToken, NewToken, Role, TokenInfo
+from .content import Fetch, Preparation, Prepare, Tree, TreeFile
 from .engines import (
     EngineArgs,
     EngineAvailability,
@@ -63,6 +64,7 @@ __all__ = [
     "ExchangeAnswer",
     "Explanation",
     "Farm",
+    "Fetch",
     "FrameNotation",
     "FrameSummary",
     "FrameTimes",
@@ -95,6 +97,8 @@ __all__ = [
     "Partner",
     "PauseNode",
     "PeerNode",
+    "Preparation",
+    "Prepare",
     "Problem",
     "ProjectInspection",
     "Readiness",
@@ -105,6 +109,8 @@ __all__ = [
     "Snapshot",
     "SubjobUpdate",
     "TokenInfo",
+    "Tree",
+    "TreeFile",
     "UnusableEngine",
     "UploadInfo",
 ]

@@ -22,6 +22,7 @@ from engines.contract import (
     EngineVersion,
     ExpectedOutput,
     Fetchable,
+    Packing,
     PictureCheck,
     Plan,
     PlanRequest,
@@ -61,6 +62,11 @@ class BlenderEngine(Engine):
 
     def inspect(self, project: Path) -> ProjectInfo:
         return inspection.inspect_project(project)
+
+    def pack(self, project: Path, root: Path | None, work: Path, around: Path | None = None) -> Packing:
+        from engines.blender.packing import pack_project  # brings the tracer with it
+
+        return pack_project(project, root, work, around)
 
     def plan(self, request: PlanRequest) -> Plan:
         return planning.plan_job(request)

@@ -21,7 +21,7 @@ MOST_MISSING = 200
 """So many missing files are named; a warning counts the rest."""
 
 # What blender-asset-tracer is known to raise on files that are old, odd or damaged inside their blocks.
-_UNREADABLE = (KeyError, IndexError, ValueError, AssertionError, struct.error, RuntimeError, AttributeError, TypeError)
+UNREADABLE = (KeyError, IndexError, ValueError, AssertionError, struct.error, RuntimeError, AttributeError, TypeError)
 
 
 def inspect_project(project: Path) -> ProjectInfo:
@@ -45,7 +45,7 @@ def inspect_project(project: Path) -> ProjectInfo:
             return _info(project, walked, file)
     except Refusal:
         raise
-    except (BlendFileError, SegmentationFault, *_UNREADABLE) as error:
+    except (BlendFileError, SegmentationFault, *UNREADABLE) as error:
         raise Refusal(
             "project", f"{project.name} is damaged: {type(error).__name__} while its scenes were read"
         ) from error
@@ -122,7 +122,7 @@ def _missing(project: Path) -> tuple[tuple[str, ...], tuple[str, ...]]:
         for usage in trace.deps(project):
             if not _there(usage.abspath):
                 found[usage.asset_path.decode("utf-8", errors="replace")] = None
-    except (BlendFileError, SegmentationFault, OSError, RecursionError, *_UNREADABLE) as error:
+    except (BlendFileError, SegmentationFault, OSError, RecursionError, *UNREADABLE) as error:
         return tuple(found)[:MOST_MISSING], (
             f"not all files that the project needs could be checked ({type(error).__name__})",
         )

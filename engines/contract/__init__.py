@@ -9,6 +9,7 @@ How a job meets its engine::
 
     find_candidates/version_argv/parse_version   what copies of the engine are there (the service runs the argv)
     inspect(project)                             what is in the project, in a worker process of the service
+    pack(project, root, work)                    all that it needs, to be carried to another machine; in a worker too
     plan(request)                                which frames and outputs that makes; refuses what cannot render
     choose(wish, installed, fetchable)           which version renders it, or which one has to be fetched first
     command(session, chunk)                      one process, a session with the project open
@@ -30,6 +31,7 @@ from engines.contract.events import (
     Progress,
     Ready,
 )
+from engines.contract.packing import PackedFile, Packing, files_below, pack_as_it_is
 from engines.contract.projects import EngineOptions, Plan, PlanRequest, ProjectInfo, Refusal
 from engines.contract.running import (
     Chunk,
@@ -63,6 +65,8 @@ __all__ = [
     "InstallKind",
     "MissingVersion",
     "OutputCheck",
+    "PackedFile",
+    "Packing",
     "PictureCheck",
     "Plan",
     "PlanRequest",
@@ -75,4 +79,6 @@ __all__ = [
     "VersionChoice",
     "VersionWish",
     "VideoCheck",
+    "files_below",
+    "pack_as_it_is",
 ]

@@ -12,6 +12,7 @@ from pydantic import JsonValue
 from engines.contract.choices import Fetchable, VersionChoice, VersionWish
 from engines.contract.copies import EngineCandidate, EngineVersion
 from engines.contract.events import EngineEvent, EngineFailed
+from engines.contract.packing import Packing, pack_as_it_is
 from engines.contract.projects import EngineOptions, Plan, PlanRequest, ProjectInfo
 from engines.contract.running import Chunk, Command, ExpectedOutput, Proof, SessionRequest
 from engines.forms import form_schema
@@ -68,6 +69,23 @@ class Engine(ABC):
         Raises:
             Refusal: it is no project of this engine, is damaged, or can never render.
         """
+
+    def pack(self, project: Path, root: Path | None, work: Path, around: Path | None = None) -> Packing:
+        """Everything that the project needs to be rendered on another machine, where :meth:`inspect` must then find the
+        same. What is missing is a warning. May take seconds; called in a worker process of the service.
+
+        Args:
+            project: what the engine opens.
+            root: the folder that was uploaded with it, all of which belongs to it; None: the project is read in place,
+                and only what it needs goes with it.
+            work: an empty folder for files that have to be other ones there, such as those with paths in them.
+            around: of a project that is read in place: a folder above it in which its files may keep their places.
+
+        Raises:
+            Refusal: it cannot be carried.
+            OSError: something cannot be read or written.
+        """
+        return pack_as_it_is(project, root)
 
     @abstractmethod
     def plan(self, request: PlanRequest) -> Plan:

@@ -19,6 +19,7 @@ from engines.contract import (
     EngineVersion,
     ExpectedOutput,
     Fetchable,
+    Packing,
     Plan,
     PlanRequest,
     ProjectInfo,
@@ -33,6 +34,7 @@ from engines.ffmpeg.codecs import OUTPUT_FORMATS, schema_of
 from engines.ffmpeg.command import expected_outputs, make_command
 from engines.ffmpeg.inspection import inspect_project
 from engines.ffmpeg.options import FFmpegOptions
+from engines.ffmpeg.packing import pack_project
 from engines.ffmpeg.parts import expected_of_join, expected_of_part, in_parts, join_command, misfits, part_command
 from engines.ffmpeg.planning import make_plan
 from engines.ffmpeg.reports import explain, parse_progress
@@ -63,6 +65,9 @@ class FFmpegEngine(Engine):
 
     def inspect(self, project: Path) -> ProjectInfo:
         return inspect_project(project)
+
+    def pack(self, project: Path, root: Path | None, work: Path, around: Path | None = None) -> Packing:
+        return pack_project(project, root)
 
     def plan(self, request: PlanRequest) -> Plan:
         return make_plan(request)

@@ -122,6 +122,18 @@ def read_sequence(picture: Path) -> tuple[Source, list[str]]:
     return source, warnings
 
 
+def pictures_of(picture: Path) -> list[Path]:
+    """The pictures of the sequence that a picture belongs to, in the order of their numbers.
+
+    Raises:
+        Refusal: the numbering is ambiguous.
+        OSError: the folder cannot be read.
+    """
+    names = [path.name for path in picture.parent.iterdir() if path.suffix == picture.suffix and path.is_file()]
+    group = next(group for group in _group(names) if picture.name in _names(group))
+    return [picture.parent / group.name(number) for number in group.numbers or (0,)]
+
+
 def _group(names: Iterable[str]) -> list[_Pictures]:
     """Sort names into sequences.
 
