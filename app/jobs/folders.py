@@ -33,8 +33,7 @@ WHY: Final = "why.txt"
 _DELETED: Final = "deleted"  # in the folder of a job whose deletion is about to be committed
 _WHY_ASIDE: Final = """\
 This was the folder of job {job}. When the service started, its store did not know the job, as it is after an older copy
-of the store was put back. Its verified outputs are in output/, their checksums in
-manifest.jsonl. Nobody needs the rest.
+of the store was put back. Verified outputs are in output/, their checksums in manifest.jsonl; nobody needs the rest.
 
 Take what you want. The folder is removed {when}.
 """

@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from app.outputs.verification import VerificationError
 from app.render.logs import in_short
 from app.render.session import Exited, Session, SessionEvent
-from app.render.stall import GpuSeconds, Signs, StallWatch, patience, unknown_gpu
+from app.render.stall import GpuSeconds, Signs, StallWatch, patience
 from engines.contract import (
     Chunk,
     ChunkDone,
@@ -84,7 +84,7 @@ class AttemptPorts:
     """Frames in work (0…1, or up to the chunk's length for an indivisible job), and what is being done."""
     seconds_per_frame: Callable[[], float | None]
     """Median of the job's frames so far."""
-    gpu_seconds: GpuSeconds = unknown_gpu
+    gpu_seconds: GpuSeconds
 
 
 @dataclass(slots=True)

@@ -320,7 +320,7 @@ class Slot:
         def median() -> float | None:
             return work.median if work.seconds else record.state.seconds_per_frame
 
-        return AttemptPorts(deliver, verified, frame_failed, full, warned, ready, progress, median)
+        return AttemptPorts(deliver, verified, frame_failed, full, warned, ready, progress, median, owner.gpu.seconds)
 
     def _frames_verified(
         self, record: JobRecord, attempt: str, frames: Sequence[int], seconds: float | None

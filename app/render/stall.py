@@ -20,12 +20,8 @@ GAP_SECONDS = 120.0
 """Between two looks. After a longer one nobody knows what happened in it: the service itself was stopped."""
 
 GpuSeconds = Callable[[int], float | None]
-"""How long the GPU has worked for a process and its descendants, in seconds; None: it cannot be told here."""
-
-
-def unknown_gpu(pid: int) -> float | None:
-    """No way to ask the GPU is known yet. What is not known does not count, neither for a stall nor against it."""
-    return None
+"""How long the GPU has worked for a process and its descendants, in seconds (:mod:`app.render.gpu`); None: it cannot be
+told here. What is not known does not count, neither for a stall nor against it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +69,9 @@ class StallWatch:
         quiet = signs.at - max(self._idle_since, signs.progressed, signs.spoke)
         if quiet < seconds:
             return ""
-        gpu = "" if signs.gpu is not None else " (whether the GPU works cannot be told here)"
-        return f"it showed no progress, no output and no CPU time for {quiet:.0f} s{gpu}"
+        gpu = " or GPU time" if signs.gpu is not None else ""
+        note = "" if signs.gpu is not None else " (whether the GPU works cannot be told here)"
+        return f"it showed no progress, no output and no CPU time{gpu} for {quiet:.0f} s{note}"
 
 
 def _busy(last: Signs, signs: Signs) -> bool:

@@ -21,6 +21,7 @@ from app.render.awaiting import check_engine
 from app.render.catalog import EngineCatalog
 from app.render.confinement import Confinement
 from app.render.delivery import Delivery
+from app.render.gpu import gpu_of_this_machine
 from app.render.logs import JobLog, LogWriter
 from app.render.oom_kills import OomKills
 from app.render.queue import TAKEN_BACK, RenderQueue
@@ -59,6 +60,7 @@ class Supervisor:
         self.store_id = store_id
         self.queue = RenderQueue(jobs.live)
         self.confinement = Confinement(settings, folders)
+        self.gpu = gpu_of_this_machine()
         self.space = Space(folders.root, settings.min_free_bytes, self._space_found)
         self.oom_kills = OomKills()
         self.on_frames: FramesListener | None = None
