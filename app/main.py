@@ -58,6 +58,7 @@ from app.node.status import NodeStatusReader
 from app.outputs.frame_previews import FramePreviews
 from app.outputs.manifest import Manifests
 from app.outputs.previews import Previews
+from app.outputs.worker import WorkerUser
 from app.outputs.workers import Workers
 from app.peers.discovery import Discovery
 from app.peers.greeting import Me
@@ -71,6 +72,7 @@ from app.peers.secret import FarmSecret
 from app.peers.trust import Trust
 from app.render.awaiting import check_engines
 from app.render.catalog import EngineCatalog
+from app.render.confinement import Confinement
 from app.render.delivery import Delivery
 from app.render.explaining import Explaining
 from app.render.frame_reading import FrameReader
@@ -139,6 +141,7 @@ class Application:
             await asyncio.to_thread(lock.acquire)
             stack.callback(lock.release)
             await asyncio.to_thread(folders.prepare)
+            confinement = await asyncio.to_thread(Confinement, settings, folders)
             self.token = await asyncio.to_thread(load_token, settings, folders)
             node_id = await asyncio.to_thread(load_node_id, folders)
             duty = Duty(settings.data_dir, psutil.virtual_memory().total)
@@ -176,7 +179,7 @@ class Application:
             )
             stack.push_async_callback(jobs.close)
             jobs.hold_back_with(duty.held_back)
-            catalog = EngineCatalog(settings, folders.engines)
+            catalog = EngineCatalog(settings, folders.engines, confinement.run_as)
             catalog.remember_uses(await store.read(queries.load_installs))
 
             def used(copy: EngineVersion, at: float) -> None:
@@ -190,7 +193,7 @@ class Application:
             await reconcile(unfinished, jobs, delivery, folders)
             job_previews = JobPreviews(previews, jobs, catalog, folders, manifests, frame_previews)
             stack.push_async_callback(job_previews.close)
-            supervisor = Supervisor(settings, jobs, catalog, folders, delivery, store.store_id)
+            supervisor = Supervisor(settings, jobs, catalog, folders, delivery, confinement, store.store_id)
             stack.push_async_callback(supervisor.close)
             supervisor.on_frames = job_previews.on_frames
             jobs.on_effect(job_previews.on_effect)
@@ -201,7 +204,7 @@ class Application:
             stack.callback(duty.close)
             asking = await stack.enter_async_context(httpx.AsyncClient(headers={"User-Agent": f"Zordon/{APP_VERSION}"}))
             offers = Offers(configured_sources(settings, asking))
-            installs = Installs(folders, store, catalog, offers, Prover(workers).prove)
+            installs = Installs(folders, store, catalog, offers, Prover(workers, confinement).prove)
             stack.push_async_callback(installs.close)
             demand = Demand(settings, jobs, catalog, installs, feed)
             stack.push_async_callback(demand.close)
@@ -240,8 +243,14 @@ class Application:
             demand.start()
             copies.start()
 
+            readers = workers
+            if (user := confinement.run_as) is not None:
+                readers = Workers(user=WorkerUser(user.uid, user.gid, user.groups))
+                stack.push_async_callback(readers.close)
+
             async def inspect(engine: Engine, project: Path) -> ProjectInfo:
-                return await workers.run_within(settings.inspect_seconds, engine.inspect, project)
+                await asyncio.to_thread(confinement.make, (), project)
+                return await readers.run_within(settings.inspect_seconds, engine.inspect, project)
 
             arriving = Arriving(settings, folders)
             await arriving.load()

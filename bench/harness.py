@@ -23,6 +23,7 @@ from app.jobs.store import Store
 from app.outputs.manifest import Manifests
 from app.outputs.workers import Workers
 from app.render.catalog import EngineCatalog
+from app.render.confinement import Confinement
 from app.render.delivery import Delivery
 from app.render.finding import FoundCopies
 from app.render.processes import adopt_orphans
@@ -110,7 +111,9 @@ async def farm(folder: Path) -> AsyncIterator[Farm]:
         await catalog.refresh()
         await jobs.load()
         delivery = Delivery(folders, workers, Manifests())
-        supervisor = Supervisor(settings, jobs, catalog, folders, delivery, store.store_id)
+        supervisor = Supervisor(
+            settings, jobs, catalog, folders, delivery, Confinement(settings, folders), store.store_id
+        )
         stack.push_async_callback(supervisor.close)
         supervisor.start()
         yield Farm(jobs, catalog.versions("testpattern")[0].version)

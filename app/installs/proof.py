@@ -12,6 +12,7 @@ from app.installs.source import SourceError
 from app.node.platforms import cpu_name, system_os
 from app.outputs.verification import VerificationError, verify
 from app.outputs.workers import Workers
+from app.render.confinement import Confinement
 from app.render.probe import ProbeError, ask
 from engines.contract import Engine, EngineCandidate, EngineVersion, Refusal
 
@@ -26,8 +27,9 @@ Prove = Callable[[Engine, Path, str], Awaitable[EngineVersion]]
 class Prover:
     """Proves copies on this machine. One for the whole service."""
 
-    def __init__(self, workers: Workers) -> None:
+    def __init__(self, workers: Workers, confinement: Confinement) -> None:
         self._workers = workers
+        self._confinement = confinement
 
     async def prove(self, engine: Engine, folder: Path, version: str) -> EngineVersion:
         """Start a copy.
@@ -48,40 +50,43 @@ class Prover:
         if not inside:
             raise SourceError(f"there is no {engine.title} in what was fetched")
         candidate = inside[0]
+        scratch = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=".proof-", dir=folder))
         try:
+            await asyncio.to_thread(self._confinement.lend_copy, folder, scratch)
             said = await self._version_of(engine, candidate)
             if said != version and not said.startswith(version + "."):
                 raise SourceError(f"it should be {engine.title} {version} and says that it is {said}")
             copy = EngineVersion(
                 engine.name, said, candidate.path, candidate.kind, system_os(), cpu_name(), candidate.flavour
             )
-            await self._render(engine, copy, folder)
+            await self._render(engine, copy, scratch)
         except (ProbeError, Refusal) as error:
             raise SourceError(f"it does not work on this machine: {error}") from error
+        finally:
+            await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
         return copy
 
     async def _version_of(self, engine: Engine, candidate: EngineCandidate) -> str:
-        code, printed = await ask(engine.version_argv(candidate), seconds=VERSION_SECONDS)
+        code, printed = await ask(
+            engine.version_argv(candidate), seconds=VERSION_SECONDS, run_as=self._confinement.run_as
+        )
         said = engine.parse_version(printed)
         if code != 0 or said is None:
             raise SourceError(f"it does not start on this machine (exit code {code}): {_end_of(printed)}")
         return said
 
-    async def _render(self, engine: Engine, copy: EngineVersion, folder: Path) -> None:
-        scratch = Path(await asyncio.to_thread(tempfile.mkdtemp, prefix=".proof-", dir=folder))
+    async def _render(self, engine: Engine, copy: EngineVersion, scratch: Path) -> None:
+        proof = engine.proof(copy, scratch)
+        if proof is None:
+            return
+        run_as = self._confinement.run_as
+        code, printed = await ask(proof.argv, seconds=RENDER_SECONDS, scratch=scratch, run_as=run_as)
         try:
-            proof = engine.proof(copy, scratch)
-            if proof is None:
-                return
-            code, printed = await ask(proof.argv, seconds=RENDER_SECONDS, scratch=scratch)
-            try:
-                await self._workers.run(verify, scratch, proof.expected)
-            except VerificationError as error:
-                raise SourceError(
-                    f"it starts, but does not render on this machine ({error}; exit code {code}): {_end_of(printed)}"
-                ) from error
-        finally:
-            await asyncio.to_thread(shutil.rmtree, scratch, ignore_errors=True)
+            await self._workers.run(verify, scratch, proof.expected)
+        except VerificationError as error:
+            raise SourceError(
+                f"it starts, but does not render on this machine ({error}; exit code {code}): {_end_of(printed)}"
+            ) from error
 
 
 def _end_of(printed: str) -> str:

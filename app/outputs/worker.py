@@ -6,15 +6,17 @@ front, between a process and its own child: nothing from outside ever gets onto 
 
 from __future__ import annotations
 
+import contextlib
 import importlib
 import os
 import pickle
+import pkgutil
 import queue
 import signal
 import sys
 import threading
 from collections.abc import Sequence
-from typing import IO
+from typing import IO, NamedTuple
 
 NICENESS = 5
 """Verification and previews give way to the service, and the service to nobody."""
@@ -42,6 +44,29 @@ def write_message(stream: IO[bytes], data: bytes) -> None:
     stream.flush()
 
 
+class WorkerUser(NamedTuple):
+    """Whom a worker becomes (POSIX; the service is root then)."""
+
+    uid: int
+    gid: int
+    groups: tuple[int, ...]
+
+    def text(self) -> str:
+        """As it stands in the environment of the worker."""
+        return ",".join(map(str, (self.uid, self.gid, *self.groups)))
+
+    @staticmethod
+    def read(text: str) -> WorkerUser:
+        """What :meth:`text` has written."""
+        uid, gid, *groups = map(int, text.split(","))
+        return WorkerUser(uid, gid, tuple(groups))
+
+
+READERS = ("av", "blender_asset_tracer.blendfile", "blender_asset_tracer.trace")
+"""Loaded, with all that is in them, before a worker becomes another user: Zordon may be installed where that user sees
+nothing, and these load parts of themselves only when a file needs them."""
+
+
 def main() -> None:
     """Answer calls until stdin ends."""
     _die_with_parent()
@@ -49,8 +74,13 @@ def main() -> None:
     os.dup2(2, 1)  # what a library prints must not get between the answers
     calls: queue.SimpleQueue[bytes] = queue.SimpleQueue()
     threading.Thread(target=_listen, args=(calls,), daemon=True).start()
+    user = os.environ.pop("ZORDON_WORKER_USER", "")
     while True:
-        write_message(answers, _answer(calls.get()))
+        call = calls.get()
+        if user:
+            _become(WorkerUser.read(user), call)
+            user = ""
+        write_message(answers, _answer(call))
 
 
 def load(modules: Sequence[str]) -> None:
@@ -76,6 +106,23 @@ def _answer(call: bytes) -> bytes:
         return data
 
 
+def _become(user: WorkerUser, call: bytes) -> None:
+    """Become another user for good, with everything loaded that the first call needs."""
+    with contextlib.suppress(Exception):
+        pickle.loads(call)  # loads the module of its function; what is wrong with it, the call itself tells
+    for name in READERS:
+        with contextlib.suppress(ImportError):
+            package = importlib.import_module(name)
+            for part in pkgutil.walk_packages(getattr(package, "__path__", ()), f"{name}."):
+                if not part.name.endswith("__main__"):
+                    importlib.import_module(part.name)
+    if sys.platform != "win32":
+        os.setgroups(user.groups)
+        os.setgid(user.gid)
+        os.setuid(user.uid)
+        _killed_with_parent()  # to become another user takes that back (prctl(2))
+
+
 def _listen(calls: queue.SimpleQueue[bytes]) -> None:
     """Read calls in a thread of its own, so that the end of the service ends a worker in the middle of its work too."""
     while call := read_message(sys.stdin.buffer):
@@ -87,6 +134,10 @@ def _die_with_parent() -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the service; it ends us
     if hasattr(os, "nice"):
         os.nice(NICENESS)
+    _killed_with_parent()
+
+
+def _killed_with_parent() -> None:
     if sys.platform == "linux":
         import ctypes
 

@@ -17,6 +17,7 @@ from pydantic import JsonValue
 
 from app.render.finding import FoundCopies, UnusableCopy, find_copies
 from app.render.probe import ask
+from app.render.processes import RunAs
 from app.render.sizes import FolderSizes
 from app.settings import Settings, SettingsError
 from engines.contract import Engine, EngineVersion, InstallKind
@@ -42,8 +43,10 @@ class EngineCatalog:
         SettingsError: the settings name an engine that is not there, or add-ons for one that takes none.
     """
 
-    def __init__(self, settings: Settings, managed: Path) -> None:
+    def __init__(self, settings: Settings, managed: Path, run_as: RunAs | None = None) -> None:
+        """``run_as``: the user as whom engines are asked about themselves; None: the service's own."""
         self._settings = settings
+        self._run_as = run_as
         self._managed = managed
         self._found: dict[str, FoundCopies] = {}
         self._sizes = FolderSizes()
@@ -148,6 +151,7 @@ class EngineCatalog:
                     self._managed / name,
                     settings.engine_paths.get(name, []),
                     settings.custom_engines.get(name, {}),
+                    self._run_as,
                 )
                 for name, engine in self.engines.items()
             )
@@ -162,7 +166,7 @@ class EngineCatalog:
         """
         if version not in self._help:
             argv = self.engines[version.engine].help_argv(version)
-            self._help[version] = (await ask(argv))[1] if argv else ""
+            self._help[version] = (await ask(argv, run_as=self._run_as))[1] if argv else ""
         return self._help[version]
 
     async def info(self, version: EngineVersion) -> Mapping[str, JsonValue]:
@@ -173,7 +177,9 @@ class EngineCatalog:
         """
         if version not in self._info:
             engine = self.engines[version.engine]
-            printed = [(await ask(argv, seconds=60.0))[1] for argv in engine.info_commands(version)]
+            printed = [
+                (await ask(argv, seconds=60.0, run_as=self._run_as))[1] for argv in engine.info_commands(version)
+            ]
             self._info[version] = engine.parse_info("\n".join(printed)) if printed else {}
         return self._info[version]
 

@@ -67,6 +67,21 @@ class Confinement:
         if self._user is not None and project is not None:
             self._user.lend(project)
 
+    def lend_copy(self, folder: Path, scratch: Path) -> None:
+        """Let engines run a copy that is not installed yet, and write in a scratch folder.
+
+        Args:
+            folder: what holds the copy, below the folder of what is fetched.
+            scratch: an empty folder in it.
+
+        Raises:
+            OSError: the rights cannot be changed.
+        """
+        if self._user is not None:
+            for above in (folder, *folder.parents[:1]):
+                self._user.let_pass(above)
+            self._user.own(scratch)
+
     def excess(self, folders: Iterable[Path]) -> str:
         """Whether an engine has written more into its folders than it may: a sentence, or empty if not.
 

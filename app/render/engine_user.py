@@ -49,7 +49,7 @@ class EngineUser:
                     f"engine_user: {self.name} cannot get into the data folder: {above} is closed to that user. "
                     f"Put the data folder elsewhere (data_dir), or open the way: chmod o+x {above}"
                 )
-        for folder in (folders.root, folders.jobs, folders.projects, folders.engines):
+        for folder in (folders.root, folders.jobs, folders.projects, folders.engines, folders.fetching):
             self._share(folder, _PASS)
 
     def give(self, folder: Path) -> None:
@@ -60,8 +60,16 @@ class EngineUser:
         for closed in (self._folders.output(job.name), self._folders.previews(job.name)):
             closed.mkdir(mode=0o700, exist_ok=True)
             closed.chmod(0o700)
+        self.own(folder)
+
+    def own(self, folder: Path) -> None:
+        """Make a scratch folder the user's own, and nobody else's."""
         os.chown(folder, self.run_as.uid, self.run_as.gid, follow_symlinks=False)
         folder.chmod(0o700)
+
+    def let_pass(self, folder: Path) -> None:
+        """Let the user through a folder of ours, and see what is in it."""
+        self._share(folder, _PASS | _READ)
 
     def lend(self, project: Path) -> None:
         """Let the user read an uploaded project with all that belongs to it; one that is read in place is not ours."""

@@ -11,11 +11,12 @@ import structlog
 
 from app.node.platforms import cpu_name, system_os
 from app.render.probe import ProbeError, ask
+from app.render.processes import RunAs
 from engines.contract import Engine, EngineCandidate, EngineVersion, InstallKind, Refusal
 
 log = structlog.get_logger(__name__)
 
-_asked: dict[tuple[str, Path, int, int], str] = {}
+_asked: dict[tuple[str, Path, int, int, RunAs | None], str] = {}
 """What copies said of their version, by engine and file: a file that has not changed is not started again."""
 
 
@@ -44,7 +45,7 @@ def version_key(version: str) -> tuple[int, ...]:
 
 
 async def find_copies(
-    engine: Engine, managed: Path, further: Sequence[Path], custom: Mapping[str, Path]
+    engine: Engine, managed: Path, further: Sequence[Path], custom: Mapping[str, Path], run_as: RunAs | None = None
 ) -> FoundCopies:
     """Every copy of an engine once.
 
@@ -53,12 +54,13 @@ async def find_copies(
         managed: the folder of the copies that Zordon installed, one folder a version.
         further: executables and folders of the settings, listed under their versions.
         custom: builds of the settings, listed under their names.
+        run_as: the user as whom they are asked for their version.
     """
     candidates = list(await asyncio.to_thread(engine.find_candidates, managed))
     candidates += await asyncio.to_thread(_named, engine, further)
     found = await asyncio.gather(
-        *(_copy(engine, candidate) for candidate in candidates),
-        *(_custom(engine, name, path) for name, path in custom.items()),
+        *(_copy(engine, candidate, run_as) for candidate in candidates),
+        *(_custom(engine, name, path, run_as) for name, path in custom.items()),
     )
     unique: dict[str, EngineVersion] = {}
     unusable: list[UnusableCopy] = []
@@ -76,11 +78,11 @@ async def find_copies(
     return FoundCopies(tuple(versions), tuple(unusable))
 
 
-async def _copy(engine: Engine, candidate: EngineCandidate) -> EngineVersion | UnusableCopy:
+async def _copy(engine: Engine, candidate: EngineCandidate, run_as: RunAs | None) -> EngineVersion | UnusableCopy:
     number = candidate.version
     if number is None:
         try:
-            number = await _ask_version(engine, candidate)
+            number = await _ask_version(engine, candidate, run_as)
         except (ProbeError, Refusal) as error:
             return UnusableCopy(engine.name, candidate.path, candidate.kind, str(error))
     return EngineVersion(
@@ -88,7 +90,7 @@ async def _copy(engine: Engine, candidate: EngineCandidate) -> EngineVersion | U
     )
 
 
-async def _custom(engine: Engine, name: str, path: Path) -> EngineVersion | UnusableCopy:
+async def _custom(engine: Engine, name: str, path: Path, run_as: RunAs | None) -> EngineVersion | UnusableCopy:
     """A custom build. It is always asked: its maker's word for its version is not to be relied on."""
 
     def unusable(reason: str) -> UnusableCopy:
@@ -99,13 +101,13 @@ async def _custom(engine: Engine, name: str, path: Path) -> EngineVersion | Unus
     candidates = await asyncio.to_thread(_named, engine, [path])
     if not candidates:
         return unusable(f"there is no {engine.title} in {path}")
-    copy = await _copy(engine, replace(candidates[0], kind=InstallKind.CUSTOM, version=None))
+    copy = await _copy(engine, replace(candidates[0], kind=InstallKind.CUSTOM, version=None), run_as)
     if isinstance(copy, UnusableCopy):
         return replace(copy, path=path, name=name)
     return replace(copy, version=name, base=copy.version)
 
 
-async def _ask_version(engine: Engine, candidate: EngineCandidate) -> str:
+async def _ask_version(engine: Engine, candidate: EngineCandidate, run_as: RunAs | None) -> str:
     """What a copy says of its version.
 
     Raises:
@@ -116,9 +118,9 @@ async def _ask_version(engine: Engine, candidate: EngineCandidate) -> str:
         found = await asyncio.to_thread(candidate.path.stat)
     except OSError as error:
         raise ProbeError(f"{candidate.path} cannot be read: {error.strerror}") from error
-    key = (engine.name, candidate.path, found.st_mtime_ns, found.st_size)
+    key = (engine.name, candidate.path, found.st_mtime_ns, found.st_size, run_as)
     if key not in _asked:
-        code, printed = await ask(engine.version_argv(candidate))
+        code, printed = await ask(engine.version_argv(candidate), run_as=run_as)
         version = engine.parse_version(printed)
         if version is None:
             last = next((line.strip() for line in reversed(printed.splitlines()) if line.strip()), "")

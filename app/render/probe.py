@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
 from app.render.environment import engine_environment
+from app.render.processes import RunAs
+from app.render.processes.interface import popen_user
 
 MAX_PRINTED = 1 << 20
 """Bytes of output that are kept."""
@@ -17,13 +20,16 @@ class ProbeError(Exception):
     """The process could not be started or did not end in time."""
 
 
-async def ask(argv: Sequence[str], *, seconds: float = 30.0, scratch: Path | None = None) -> tuple[int, str]:
+async def ask(
+    argv: Sequence[str], *, seconds: float = 30.0, scratch: Path | None = None, run_as: RunAs | None = None
+) -> tuple[int, str]:
     """Run a command to its end.
 
     Args:
         argv: the command.
         seconds: how long it may take.
         scratch: a folder of ours that becomes its home, its temporary and its working folder.
+        run_as: another user as whom it runs.
 
     Returns:
         Its exit code and what it printed (stdout and stderr, UTF-8, damaged bytes replaced).
@@ -39,8 +45,9 @@ async def ask(argv: Sequence[str], *, seconds: float = 30.0, scratch: Path | Non
             stderr=asyncio.subprocess.STDOUT,
             env=engine_environment(scratch),
             cwd=scratch,
+            **popen_user(run_as),
         )
-    except OSError as error:
+    except (OSError, subprocess.SubprocessError) as error:
         raise ProbeError(f"{argv[0]} cannot be started: {error}") from error
     assert process.stdout is not None
     printed = bytearray()

@@ -50,6 +50,7 @@ class Supervisor:
         catalog: EngineCatalog,
         folders: DataFolder,
         delivery: Delivery,
+        confinement: Confinement,
         store_id: str,
     ) -> None:
         self.settings = settings
@@ -59,7 +60,7 @@ class Supervisor:
         self.delivery = delivery
         self.store_id = store_id
         self.queue = RenderQueue(jobs.live)
-        self.confinement = Confinement(settings, folders)
+        self.confinement = confinement
         self.gpu = gpu_of_this_machine()
         self.space = Space(folders.root, settings.min_free_bytes, self._space_found)
         self.oom_kills = OomKills()

@@ -4,10 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
-import shutil
 import sys
-import tempfile
-from collections.abc import Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -21,7 +18,7 @@ from app.render.confinement import Confinement
 from app.render.environment import ATTEMPT_COOKIE, engine_environment
 from app.render.processes import Launch, Limits, launch
 from app.render.processes.shell import limited
-from app.settings import SettingsError, load_settings
+from app.settings import load_settings
 from engines.contract import FailureCause
 
 if TYPE_CHECKING:
@@ -178,94 +175,3 @@ def test_who_is_ended_by_a_limit_is_told_which(signal: int, setting: str) -> Non
     told = classify(crashed, (), MachineSigns())
     assert told.cause is FailureCause.ERROR
     assert setting in told.message
-
-
-# --- another user --------------------------------------------------------------------------------------------------
-
-
-@pytest.fixture
-def open_folder() -> Iterator[Path]:
-    """A folder that everybody can get into; pytest's own are closed."""
-    folder = Path(tempfile.mkdtemp(prefix="zordon-"))
-    folder.chmod(0o711)
-    yield folder
-    shutil.rmtree(folder)
-
-
-def refusal(data_dir: Path, user: str) -> str:
-    settings = load_settings(data_dir=data_dir, engine_user=user)
-    with pytest.raises(SettingsError) as refused:
-        Confinement(settings, DataFolder(settings.data_dir))
-    return str(refused.value)
-
-
-def test_a_user_that_is_not_there_is_refused(tmp_path: Path) -> None:
-    assert refusal(tmp_path, "nobody-of-this-name") == "engine_user: this machine has no user 'nobody-of-this-name'"
-
-
-@root
-def test_root_is_no_other_user(tmp_path: Path) -> None:
-    assert "is root" in refusal(tmp_path, "root")
-
-
-@root
-def test_a_data_folder_that_the_user_cannot_reach_is_refused(tmp_path: Path) -> None:
-    closed = tmp_path / "closed"
-    closed.mkdir(mode=0o700)
-    assert "is closed to that user" in refusal(closed / "data", "nobody")
-
-
-@root
-async def test_engines_run_as_the_user_and_reach_no_more_than_their_job(open_folder: Path) -> None:
-    import pwd
-
-    folders = DataFolder(open_folder / "data")
-    folders.prepare()
-    for secret in (folders.database, folders.root / "token"):
-        secret.write_text("secret")
-        secret.chmod(0o600)
-    project = folders.projects / "upload" / "scene.blend"
-    delivered = folders.output("job") / "frame.png"
-    for path in (project, delivered):
-        path.parent.mkdir(parents=True)
-        path.write_text("a file")
-        path.chmod(0o600)
-    confinement = Confinement(load_settings(data_dir=folders.root, engine_user="nobody"), folders)
-    session, attempt = folders.session("job", "job-1"), folders.attempt("job", "job-1")
-    script = """
-read go
-id -u; nice
-touch "$1/written" && echo may write
-shift
-for path; do
-    if cat "$path" >/dev/null 2>&1 || ls "$path/" >/dev/null 2>&1; then echo yes; else echo no; fi
-done
-"""
-    heard = bytearray()
-    paths = (attempt, project, folders.database, folders.root / "token", delivered, folders.uploads)
-    process = await launch(
-        Launch(
-            session="job-1",
-            argv=("/bin/sh", "-c", script, "engine", *map(str, paths)),
-            environment=engine_environment(session),
-            folder=session,
-            events_on_stdout=False,
-            on_event=heard.extend,
-            on_output=heard.extend,
-            prepare=lambda: confinement.make([(session, None), (attempt, None)], project),
-            limits=confinement.limits,
-            run_as=confinement.run_as,
-        )
-    )
-    process.write(b"go\n")
-    await process.wait()
-    await process.sweep()
-    uid = pwd.getpwnam("nobody").pw_uid
-    nice = os.getpriority(os.PRIO_PROCESS, 0) + 5
-    assert heard.decode().splitlines() == [str(uid), str(nice), "may write", "yes", "no", "no", "no", "no"]
-    assert (attempt / "written").stat().st_uid == uid
-    (attempt / "written").unlink()
-    confinement.make([(folders.attempt("job", "job-2"), attempt)])
-    assert not attempt.exists(), "it has become the other one"
-    assert folders.attempt("job", "job-2").stat().st_uid == uid
-    assert folders.job("job").stat().st_uid == os.geteuid()

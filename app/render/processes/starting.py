@@ -13,10 +13,9 @@ import subprocess
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TypedDict
 
 from app.render.processes import spawn
-from app.render.processes.interface import Launch, LaunchError, Limits, RunAs
+from app.render.processes.interface import Launch, LaunchError, Limits, popen_user
 from app.render.processes.shell import limited
 
 Restrain = Callable[[int, Limits], None]
@@ -129,18 +128,5 @@ def _popen(launch: Launch, argv: tuple[str, ...], theirs: _Theirs) -> subprocess
         pass_fds=() if launch.events_on_stdout else (theirs.events,),
         start_new_session=True,
         bufsize=0,
-        **_user(launch.run_as),
+        **popen_user(launch.run_as),
     )
-
-
-class _User(TypedDict, total=False):
-    user: int
-    group: int
-    extra_groups: list[int]
-
-
-def _user(run_as: RunAs | None) -> _User:
-    """What Popen is told of another user. Only if there is one: with it, Python forks, and vfork is quicker."""
-    if run_as is None:
-        return {}
-    return {"user": run_as.uid, "group": run_as.gid, "extra_groups": list(run_as.groups)}
