@@ -57,7 +57,7 @@ def state_bytes(record: JobRecord) -> bytes:
     plain["ending"] = state.ending.value if state.ending is not None else None
     plain["done"], plain["failed"] = notation(state.done), notation(state.failed)
     plain["running"] = [
-        (chunk.attempt, notation(chunk.positions), chunk.began, chunk.assembles) for chunk in state.running
+        (chunk.attempt, notation(chunk.positions), chunk.began, chunk.assembles, chunk.node) for chunk in state.running
     ]
     plain["strikes"] = [notation(struck) for struck in state.strikes]
     plain["children_ended"] = dict(state.children_ended)

@@ -45,12 +45,18 @@ class EngineFound:
 
 @dataclass(frozen=True, slots=True)
 class AttemptStarted:
-    """An attempt took a chunk, or (``assembles``) puts the parts of the job together and has no frame of its own."""
+    """An attempt took a chunk, or (``assembles``) puts the parts of the job together and has no frame of its own.
+
+    ``node``: name of the node that renders it, if it is another one. ``twice``: the chunk may have frames that other
+    attempts have as well; whoever is through with a frame first takes it from the others.
+    """
 
     attempt: str
     positions: IndexSet
     at: float
     assembles: bool = False
+    node: str = ""
+    twice: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,7 +153,8 @@ class SpaceFound:
 
 @dataclass(frozen=True, slots=True)
 class Reconciled:
-    """After a start: what really is in the output folder. Attempts of the time before are over.
+    """After a start: what really is in the output folder. Attempts of the time before are over, but for those ``kept``:
+    other nodes go on with them.
 
     ``assembled``: whether the parts of the job are put together.
     """
@@ -155,6 +162,7 @@ class Reconciled:
     done: IndexSet
     files: int
     assembled: bool = False
+    kept: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -83,6 +83,7 @@ class RunningChunk:
     positions: IndexSet
     began: float | None = None  # seconds since 1970
     assembles: bool = False  # whether it puts the parts of the job together
+    node: str = ""  # name of the node that renders it, if it is another one
 
 
 @dataclass(frozen=True, slots=True)
@@ -146,10 +147,7 @@ class JobRecord:
 
     def running_positions(self) -> IndexSet:
         """Positions of the frames that some attempt has now."""
-        positions = IndexSet()
-        for chunk in self.state.running:
-            positions |= chunk.positions
-        return positions
+        return IndexSet.union(chunk.positions for chunk in self.state.running)
 
     def waiting_positions(self) -> IndexSet:
         """Positions of the frames that nobody renders, has rendered or has given up; none if the job is ending or

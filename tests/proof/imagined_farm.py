@@ -339,14 +339,18 @@ class ImaginedFarm:
             if record.state.attempts:
                 folder = self.folders[job]
                 folder.listed &= folder.there
-                self.apply(job, Reconciled(*self._found(record, folder)))
+                self.apply(job, Reconciled(*self._found(record, folder), self._kept(record)))
         for job in list(self.newest):
             self._tell_of_subjobs(job)
         self.commit()
         for job in list(self.newest):
             self._check_engine(job)
-            if job in self.newest and self.newest[job].status is JobStatus.NOT_STARTED:
+            if job in self.newest and self.newest[job].status in _RENDERED and self.newest[job].waiting_positions():
                 self._offer(job)
+
+    def _kept(self, record: JobRecord) -> tuple[str, ...]:
+        """The attempts of a job that go on although this node was down: none, on a node that is alone."""
+        return ()
 
     @staticmethod
     def _found(record: JobRecord, folder: Folder) -> tuple[IndexSet, int]:

@@ -15,6 +15,7 @@ from app.jobs.events import (
     JobEvent,
     Queue,
     RetryAsked,
+    StopAttempts,
 )
 from app.jobs.record import NO_FRAMES, JobRecord
 from app.jobs.rules.settling import MAX_ATTEMPTS, MAX_NOTES
@@ -49,19 +50,25 @@ def check_change(before: JobRecord, event: JobEvent, after: JobRecord, effects: 
     assert not (queued and after.ended), "an ended job is queued"
     if isinstance(event, AttemptFailed):
         assert after.state.fruitless == before.state.fruitless + 1, "attempts without a frame are counted"
+    for effect in effects:
+        if isinstance(effect, StopAttempts):
+            assert {chunk.attempt for chunk in after.state.running}.issuperset(effect.attempts), (
+                "nobody is there to stop"
+            )
     if isinstance(event, FramesLost):
         assert not event.positions & after.state.done, "a frame counts whose file is gone"
 
 
 def _check_frames(record: JobRecord) -> None:
-    """Every frame is in one place: done, failed, with one attempt, or waiting."""
+    """Every frame is in one place: done, failed, with an attempt, or waiting. Two attempts may have one frame, and one
+    may still try what has failed too often elsewhere."""
     state, everything = record.state, record.spec.frames.all_positions()
-    places = [state.done, state.failed, *(chunk.positions for chunk in state.running)]
-    together, counted = NO_FRAMES, 0
-    for place in places:
-        together |= place
-        counted += len(place)
-    assert counted == len(together), "a frame is in two places"
+    running = NO_FRAMES
+    for chunk in state.running:
+        running |= chunk.positions
+    assert not state.done & running, "a frame that is done is with an attempt"
+    assert not state.done & state.failed, "a frame is done and failed"
+    together = state.done | state.failed | running
     assert not together - everything, "a frame is none of this job"
     waiting = record.waiting_positions()
     if state.ending is not None or state.needs_space:

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from typing import TypeVar
 
 import pytest
 from hypothesis import settings
@@ -16,6 +17,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, precondition, rule
 
 from tests.proof.imagined_farm import ImaginedFarm
+from tests.proof.imagined_nodes import ImaginedNodes
 
 EVENTS = int(os.environ.get("ZORDON_SIMULATION_EVENTS", "1000000"))
 SEED = os.environ.get("ZORDON_SIMULATION_SEED")
@@ -41,8 +43,16 @@ _ACTIONS: tuple[tuple[Action, int], ...] = (
 )
 
 
+_ACTIONS_OF_MANY: tuple[tuple[Callable[[ImaginedNodes], None], int], ...] = (
+    *((getattr(ImaginedNodes, action.__name__), weight) for action, weight in _ACTIONS),  # with what it does besides
+    (ImaginedNodes.give, 12),
+    (ImaginedNodes.go_on_elsewhere, 60),
+    (ImaginedNodes.trouble_elsewhere, 6),
+)
+
+
 def walk(seed: int) -> ImaginedFarm:
-    """One random walk, to the end of its last job.
+    """One random walk of a node that is alone, to the end of its last job.
 
     Raises:
         AssertionError: a promise was broken; the story is told.
@@ -50,6 +60,27 @@ def walk(seed: int) -> ImaginedFarm:
     chance = random.Random(seed)
     farm = ImaginedFarm(lambda below: int(chance.random() * below))
     actions = [action for action, weight in _ACTIONS for _ in range(weight)]
+    _walk(farm, actions, chance, seed)
+    return farm
+
+
+def walk_of_many(seed: int) -> ImaginedNodes:
+    """The same of a node that others help.
+
+    Raises:
+        AssertionError: a promise was broken; the story is told.
+    """
+    chance = random.Random(seed)
+    farm = ImaginedNodes(lambda below: int(chance.random() * below))
+    actions = [action for action, weight in _ACTIONS_OF_MANY for _ in range(weight)]
+    _walk(farm, actions, chance, seed)
+    return farm
+
+
+Farm = TypeVar("Farm", bound=ImaginedFarm)
+
+
+def _walk(farm: Farm, actions: Sequence[Callable[[Farm], None]], chance: random.Random, seed: int) -> None:
     try:
         for _ in range(WALK):
             if len(farm.newest) < LIVE and (not farm.stored or chance.random() < 0.1):
@@ -59,7 +90,21 @@ def walk(seed: int) -> ImaginedFarm:
     except Exception as error:
         story = "\n".join(farm.story)
         raise AssertionError(f"{error}\nreplay with ZORDON_SIMULATION_SEED={seed}, after\n{story}") from error
-    return farm
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("part", range(PARTS))
+def test_a_million_events_in_any_order_with_other_nodes_around(part: int) -> None:
+    if SEED is not None:
+        walk_of_many(int(SEED))
+        return
+    seed, events, twice, adopted = part * 1_000_000_000, 0, 0, 0
+    while events < EVENTS // PARTS:
+        farm = walk_of_many(seed)
+        seed, events = seed + 1, events + farm.events
+        twice, adopted = twice + farm.twice, adopted + farm.adopted
+    assert twice, "no frame came home twice: the walks do not see what they are for"
+    assert adopted, "nothing came home from an attempt that was over"
 
 
 @pytest.mark.slow

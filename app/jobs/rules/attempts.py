@@ -11,10 +11,12 @@ from app.jobs.events import (
     AttemptReleased,
     AttemptStarted,
     AwaitSpace,
+    Effect,
     FrameFailed,
     FramesLost,
     FramesVerified,
     JobEvent,
+    StopAttempts,
 )
 from app.jobs.record import JobRecord, RunningChunk
 from app.jobs.rules.assembling import assembly_failed
@@ -26,6 +28,7 @@ from app.jobs.rules.settling import (
     give_up,
     note_error,
     running_without,
+    running_without_frames,
     settle,
     strike,
 )
@@ -37,16 +40,19 @@ from engines.frames import IndexSet
 def attempt_started(record: JobRecord, event: JobEvent) -> Outcome:
     """Frames are claimed by an attempt."""
     assert isinstance(event, AttemptStarted)
+    free = record.waiting_positions()
+    if event.twice and record.state.ending is None and not record.state.needs_space:
+        free |= record.running_positions()
     if event.assembles:
         if event.positions or not record.needs_assembly:
             raise ImpossibleEvent(record, event, "its parts are not all there, or are put together already")
-    elif not event.positions or event.positions - record.waiting_positions():
+    elif not event.positions or event.positions - free:
         raise ImpossibleEvent(record, event, "some of these frames are not waiting")
     state = record.state
     return record.with_state(
         status=S.RUNNING,
         reason="putting its parts together" if event.assembles else "rendering",
-        running=(*state.running, RunningChunk(event.attempt, event.positions, event.at, event.assembles)),
+        running=(*state.running, RunningChunk(event.attempt, event.positions, event.at, event.assembles, event.node)),
         attempts=state.attempts + 1,
         started=state.started if state.started is not None else event.at,
     ), ()
@@ -63,30 +69,34 @@ def frames_verified(record: JobRecord, event: JobEvent) -> Outcome:
     chunk = chunk_of(record, event.attempt)
     if chunk is None:
         return record, ()
-    fresh = event.positions - record.state.done  # told twice, a frame counts once
+    if event.positions - record.spec.frames.all_positions():
+        raise ImpossibleEvent(record, event, "some of these frames are none of this job")
+    # Told twice, a frame counts once; and one that two attempts have counts for the one that is through with it first.
+    fresh = event.positions & chunk.positions
     if not fresh:
         return record, ()
-    if fresh - chunk.positions:
-        raise ImpossibleEvent(record, event, "some of these frames are not of this attempt")
-    left = replace(chunk, positions=chunk.positions - fresh)
+    running, robbed = running_without_frames(record, fresh, event.attempt)
+    effects = (StopAttempts(robbed, "others were faster with its frames"),) if robbed else ()
     return record.with_state(
         done=record.state.done | fresh,
-        running=tuple(left if item is chunk else item for item in record.state.running),
+        failed=record.state.failed - fresh,
+        running=running,
         file_count=event.files,
         fruitless=0,
         seconds_per_frame=event.seconds_per_frame or record.state.seconds_per_frame,
         pace=event.pace or record.state.pace,
-    ), ()
+    ), effects
 
 
 def attempt_ended(record: JobRecord, event: JobEvent) -> Outcome:
     """All that an attempt claimed is there or failed; perhaps the next one starts with it."""
     assert isinstance(event, AttemptEnded)
+    effects: tuple[Effect, ...] = ()
     if event.verified is not None:
-        record, _ = frames_verified(record, event.verified)
+        record, effects = frames_verified(record, event.verified)
     chunk = chunk_of(record, event.attempt)
     if chunk is None:
-        return record, ()
+        return record, effects
     if chunk.positions:
         raise ImpossibleEvent(record, event, "not all its frames are verified")
     record = record.with_state(running=running_without(record, chunk), fruitless=0)
@@ -94,8 +104,8 @@ def attempt_ended(record: JobRecord, event: JobEvent) -> Outcome:
         files = record.state.file_count if event.files is None else event.files
         record = record.with_state(assembled=True, assembly_failures=0, file_count=files)
     if event.then is not None:
-        return attempt_started(record, event.then)
-    return settle(record, (), ended_at=event.at)
+        return attempt_started(record, event.then)[0], effects
+    return settle(record, effects, ended_at=event.at)
 
 
 def frame_failed(record: JobRecord, event: JobEvent) -> Outcome:

@@ -5,6 +5,8 @@ Parts of rules: every rule that takes an attempt or a frame away from a job come
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from app.jobs.events import Effect, Ended, Queue, StopAttempts
 from app.jobs.record import JobRecord, RunningChunk
 from app.jobs.rules.outcomes import Outcome
@@ -31,6 +33,25 @@ def chunk_of(record: JobRecord, attempt: str) -> RunningChunk | None:
 def running_without(record: JobRecord, chunk: RunningChunk) -> tuple[RunningChunk, ...]:
     """The claims of all other attempts."""
     return tuple(item for item in record.state.running if item is not chunk)
+
+
+def running_without_frames(
+    record: JobRecord, frames: IndexSet, by: str
+) -> tuple[tuple[RunningChunk, ...], tuple[str, ...]]:
+    """The chunks without these frames, and the attempts besides ``by`` that have none left because of it."""
+    running: list[RunningChunk] = []
+    robbed: list[str] = []
+    lowest, highest = frames.spans[0][0], frames.spans[-1][1]
+    for chunk in record.state.running:
+        spans = chunk.positions.spans
+        if not spans or spans[-1][1] < lowest or spans[0][0] > highest:  # thousands of nodes, and one frame came
+            running.append(chunk)
+            continue
+        left = chunk.positions - frames
+        running.append(replace(chunk, positions=left))
+        if not left and chunk.attempt != by:
+            robbed.append(chunk.attempt)
+    return tuple(running), tuple(robbed)
 
 
 def note_error(record: JobRecord, message: str) -> JobRecord:

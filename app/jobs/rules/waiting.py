@@ -2,7 +2,18 @@
 
 from __future__ import annotations
 
-from app.jobs.events import EngineAwaited, EngineFound, EngineMissing, JobEvent, NeedEngine, Queue, Reconciled
+from dataclasses import replace
+
+from app.jobs.events import (
+    EngineAwaited,
+    EngineFound,
+    EngineMissing,
+    JobEvent,
+    NeedEngine,
+    Queue,
+    Reconciled,
+    StopAttempts,
+)
 from app.jobs.record import JobRecord
 from app.jobs.rules.outcomes import Outcome
 from app.jobs.rules.settling import backoff, settle
@@ -58,9 +69,14 @@ def space_found(record: JobRecord, event: JobEvent) -> Outcome:
 def reconciled(record: JobRecord, event: JobEvent) -> Outcome:
     """The service has started, and looked what is really there."""
     assert isinstance(event, Reconciled)
+    kept = tuple(
+        replace(chunk, positions=chunk.positions - event.done)
+        for chunk in record.state.running
+        if chunk.attempt in event.kept
+    )
     record = record.with_state(
         needs_space=False,
-        running=(),
+        running=kept,
         done=event.done,
         failed=record.state.failed - event.done,
         file_count=event.files,
@@ -68,4 +84,6 @@ def reconciled(record: JobRecord, event: JobEvent) -> Outcome:
     )
     if record.status in (S.CONFIGURING, S.SCHEDULED, S.WAITING_FOR_SUBJOBS):
         return record, ()
-    return settle(record, (), reason="taken up again after a restart; waits for a free slot")
+    useless = tuple(chunk.attempt for chunk in kept if not chunk.positions or record.state.ending is not None)
+    stop = (StopAttempts(useless, record.state.ending_reason or "its frames are there"),) if useless else ()
+    return settle(record, stop, reason="taken up again after a restart; waits for a free slot")
