@@ -64,10 +64,12 @@ from app.peers.discovery import Discovery
 from app.peers.greeting import Me
 from app.peers.joining import Joining
 from app.peers.known import KnownNodes
+from app.peers.lanes import Lanes
 from app.peers.neighbours import Neighbours
 from app.peers.own import OwnBrief
 from app.peers.pairing import PairingDesk
 from app.peers.registry import Peers
+from app.peers.reporting import Reporting
 from app.peers.secret import FarmSecret
 from app.peers.trust import Trust
 from app.render.awaiting import check_engines
@@ -190,7 +192,8 @@ class Application:
             manifests = Manifests()
             delivery = Delivery(folders, workers, manifests, settings.name)
             await end_survivors(store, jobs)
-            await reconcile(unfinished, jobs, delivery, folders)
+            kept = [row.attempt for row in await store.read(queries.load_subjobs) if not row.loose]
+            await reconcile(unfinished, jobs, delivery, folders, kept)
             job_previews = JobPreviews(previews, jobs, catalog, folders, manifests, frame_previews)
             stack.push_async_callback(job_previews.close)
             supervisor = Supervisor(settings, jobs, catalog, folders, delivery, confinement, store.store_id)
@@ -288,6 +291,13 @@ class Application:
                 given=[parse_address(one) for one in settings.peers],
             )
             stack.push_async_callback(peers.close)
+            lanes = Lanes(store, supervisor, peers)
+            stack.push_async_callback(lanes.close)
+            reporting = Reporting(store, jobs, peers)
+            stack.push_async_callback(reporting.close)
+            await lanes.load()
+            lanes.start()
+            await reporting.start()
             await peers.start()
             neighbours = Neighbours(peers)
             stack.push_async_callback(neighbours.close)
@@ -315,6 +325,7 @@ class Application:
                 frames=FrameReader(jobs, feed, folders, manifests, supervisor.of_attempt),
                 explaining=Explaining(jobs, feed, store, catalog, folders, supervisor.space, duty.held_back),
                 peers=peers,
+                lanes=lanes,
                 trust=Trust(farm, me),
                 discovery=discovery,
                 neighbours=neighbours,

@@ -26,6 +26,7 @@ from .models import (
     JobFrames,
     JobList,
     JobStatus,
+    OutputEntry,
     SubjobUpdate,
 )
 from .upload import Progress, Upload
@@ -39,6 +40,7 @@ _DELTA: Final = TypeAdapter(JobDelta)
 _FRAMES: Final = TypeAdapter(JobFrames)
 _SUMMARY: Final = TypeAdapter(FrameSummary)
 _NAMES: Final = TypeAdapter(list[str])
+_OUTPUTS: Final = TypeAdapter(list[OutputEntry])
 _BODY: Final[TypeAdapter[JsonValue]] = TypeAdapter(JsonValue)
 
 _POLL_TIMEOUT: Final = 90.0
@@ -119,6 +121,10 @@ class JobCalls(UploadCalls):
     async def get_job_files(self, job_id: str) -> list[str]:
         """The names of the verified outputs."""
         return read(_NAMES, await self.connection.get(_of(job_id, "files")))
+
+    async def get_job_manifest(self, job_id: str) -> list[OutputEntry]:
+        """The verified outputs with their sizes, hashes and frames."""
+        return read(_OUTPUTS, await self.connection.get(_of(job_id, "manifest")))
 
     # logs and previews
 

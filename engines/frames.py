@@ -129,6 +129,16 @@ class IndexSet:
         first, last = self.spans[0]
         return IndexSet(((first, min(last, first + most - 1)),))
 
+    def first(self, most: int) -> IndexSet:
+        """The first ``most`` positions, or all of them if there are no more."""
+        kept: list[tuple[int, int]] = []
+        for first, last in self.spans:
+            if most <= 0:
+                break
+            kept.append((first, min(last, first + most - 1)))
+            most -= last - first + 1
+        return IndexSet(tuple(kept))
+
     def last(self, most: int) -> IndexSet:
         """The last ``most`` positions, or all of them if there are no more."""
         kept: list[tuple[int, int]] = []

@@ -17,7 +17,8 @@ from app.api.who import WhoOf, check_is_own
 from app.jobs.events import ChildEnded, JobEdited
 from app.jobs.planning import checked_name
 from app.jobs.service import JobNotFound
-from client.models import EditJob, Job, SubjobUpdate
+from app.peers.trust import NODE_PREFIX
+from client.models import AccessKind, EditJob, Job, SubjobUpdate
 
 router = APIRouter(prefix="/api", tags=["lifecycle"])
 
@@ -134,13 +135,26 @@ async def delete_job(parts: PartsOf, job_id: str, confirm: Confirm) -> Response:
     operation_id="update_subjob",
     summary="Tell of a subjob",
     response_class=Response,
-    responses=text("The word success.") | failures(s400="There is no such job, or it has no such subjob."),
+    responses={
+        200: {
+            "description": "The word success; for another node of the farm, what is still wanted of the subjob.",
+            "content": {
+                "text/plain": {"schema": {"type": "string"}},
+                "application/json": {"schema": {"$ref": "#/components/schemas/SubjobAnswer"}},
+            },
+        },
+        **failures(s400="There is no such job, or it has no such subjob."),
+    },
     openapi_extra=json_body(SubjobUpdate),
 )
-async def subjob_update(request: Request, parts: PartsOf, job_id: str) -> Response:
-    """Tell a parent job that one of its subjobs changed. Of a subjob on this node, the node knows better itself."""
+async def subjob_update(request: Request, parts: PartsOf, who: WhoOf, job_id: str) -> Response:
+    """Tell a parent job that one of its subjobs changed. Of a subjob on this node, the node knows better itself.
+    Another node of the farm tells of what it renders until nothing more is wanted of it."""
     limit = parts.settings.max_json_bytes
     update = await read_model(SubjobUpdate, raw_headers(request), request.receive, limit)
+    if who.kind is AccessKind.NODE and update.attempt is not None:
+        answer = parts.lanes.heard(job_id, who.id.removeprefix(NODE_PREFIX), update)
+        return json_bytes(answer.model_dump_json().encode())
     record = await parts.jobs.record(job_id)
     if update.id not in record.spec.children:
         raise ApiError(400, f"job {job_id} has no subjob {update.id!r}", field="id")

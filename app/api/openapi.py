@@ -30,6 +30,7 @@ from client.models import (
     NewUpload,
     PauseNode,
     Problem,
+    SubjobAnswer,
     SubjobUpdate,
 )
 
@@ -52,6 +53,7 @@ _EXTRA_MODELS: Final[tuple[type[BaseModel], ...]] = (
     NewToken,
     NewUpload,
     PauseNode,
+    SubjobAnswer,
     SubjobUpdate,
 )
 """Models that stand in raw bodies and errors, which FastAPI does not look into."""

@@ -17,6 +17,7 @@ from app.jobs.subjobs import ambiguous, subjobs_of
 from app.outputs.collection import Output, Share, collect, find_output, outputs_in
 from app.outputs.manifest import Manifest
 from app.outputs.sending import FileAnswer, ZipAnswer
+from client.models import OutputEntry
 
 router = APIRouter(prefix="/api/jobs/{job_id}", tags=["outputs"])
 
@@ -62,6 +63,29 @@ async def get_job_files(parts: PartsOf, job_id: str) -> list[str]:
     """The verified outputs, sorted as a person does. A job with subjobs has those of all its subjobs; where two of them
     may have a file of one name, the subjob's number is behind the stem: `shot_0001 (2).png`."""
     return [output.name for output in await _outputs(parts, job_id)]
+
+
+@router.get(
+    "/manifest",
+    operation_id="get_job_manifest",
+    summary="The outputs, with what is known of them",
+    responses=failures(s400=NO_JOB),
+)
+async def get_job_manifest(parts: PartsOf, job_id: str) -> list[OutputEntry]:
+    """The verified outputs as in the file list, each with its size, its SHA-256 and its frame."""
+    outputs = await _outputs(parts, job_id)
+    return [
+        OutputEntry(
+            name=one.name,
+            size=one.entry.size,
+            sha256=one.entry.sha256,
+            frame=one.entry.frame,
+            width=one.entry.width,
+            height=one.entry.height,
+            seconds=one.entry.seconds,
+        )
+        for one in outputs
+    ]
 
 
 @router.get(

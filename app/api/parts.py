@@ -26,6 +26,7 @@ from app.node.node import Node
 from app.outputs.manifest import Manifests
 from app.peers.discovery import Discovery
 from app.peers.joining import Joining
+from app.peers.lanes import Lanes
 from app.peers.neighbours import Neighbours
 from app.peers.pairing import PairingDesk
 from app.peers.registry import Peers
@@ -65,6 +66,7 @@ class Parts:
     explaining: Explaining
     frames: FrameReader
     peers: Peers
+    lanes: Lanes
     trust: Trust
     discovery: Discovery
     neighbours: Neighbours

@@ -40,6 +40,7 @@ ROLES: Final[Mapping[str, Role | None]] = {
     "check_frames": Role.READ,
     "get_job_logs": Role.READ,
     "get_job_files": Role.READ,
+    "get_job_manifest": Role.READ,
     "download_job_file": Role.READ,
     "download_all_job_files": Role.READ,
     "get_job_thumbnail": Role.READ,

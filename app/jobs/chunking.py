@@ -30,8 +30,12 @@ def chunk_size(
     return max(1, min(wanted, fair, max_frames))
 
 
-def next_chunk(record: JobRecord, *, slots: int, chunk_seconds: float, max_frames: int) -> IndexSet:
+def next_chunk(
+    record: JobRecord, *, slots: int, chunk_seconds: float, max_frames: int, size: int | None = None
+) -> IndexSet:
     """Positions of the chunk to render next; empty if no frame is waiting.
+
+    ``size``: how many frames it should have, where somebody knows better (:mod:`app.jobs.sharing`).
 
     An indivisible job is one chunk, or one a part. A frame that already failed an attempt goes alone, so that it takes
     no other with it and the blame is certain.
@@ -47,13 +51,9 @@ def next_chunk(record: JobRecord, *, slots: int, chunk_seconds: float, max_frame
     clean = waiting - struck
     if not clean:
         return waiting.first_run(1)
-    size = chunk_size(
-        len(clean),
-        record.state.seconds_per_frame,
-        slots=slots,
-        chunk_seconds=chunk_seconds,
-        max_frames=max_frames,
-    )
+    if size is None:
+        pace = record.state.seconds_per_frame
+        size = chunk_size(len(clean), pace, slots=slots, chunk_seconds=chunk_seconds, max_frames=max_frames)
     return clean.first_run(size)
 
 

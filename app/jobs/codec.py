@@ -6,13 +6,13 @@ from a plain dict, which takes microseconds; a test holds that they are exactly 
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import asdict, dataclass, fields
 from datetime import UTC, datetime
 
 import orjson
 
 from app.jobs.eta import spread, time_left
-from app.jobs.record import NO_WISH, JobRecord, JobSpec, JobState, Pace, RunningChunk
+from app.jobs.record import NO_WISH, JobRecord, JobSpec, JobState, Origin, Pace, RunningChunk
 from client.models import JobStatus
 from engines.contract import MissingVersion, VersionWish
 from engines.frames import FrameSet, IndexSet
@@ -44,6 +44,7 @@ def spec_bytes(spec: JobSpec) -> bytes:
     plain["options"], plain["colour"], plain["details"] = dict(spec.options), dict(spec.colour), dict(spec.details)
     wish = spec.wish
     plain["wish"] = None if wish is NO_WISH else {"asked": wish.asked, "saved_by": wish.saved_by}
+    plain["origin"] = None if spec.origin is None else asdict(spec.origin)
     if (missing := spec.missing) is not None:
         plain["missing"] = {"version": missing.version, "fetch": missing.fetch, "reason": missing.reason}
     return orjson.dumps(plain)
@@ -85,6 +86,8 @@ def record_from(spec: bytes, state: bytes) -> JobRecord:
         known["wish"] = VersionWish(wish["asked"], saved_by)
     if missing is not None:
         known["missing"] = MissingVersion(missing["version"], missing["fetch"], missing["reason"])
+    if (origin := plain.get("origin")) is not None:
+        known["origin"] = Origin(**origin)
     the_spec = JobSpec(**{**known, "frames": frames})
 
     def positions(notation: str) -> IndexSet:
@@ -162,7 +165,7 @@ def wire_bytes(record: JobRecord, progress: JobProgress = IDLE, held: str = "", 
             "eta_seconds": eta,
             "eta_low_seconds": low,
             "eta_high_seconds": high,
-            "nodes": (spec.hostname,) if state.running else (),
+            "nodes": tuple(dict.fromkeys(chunk.node or spec.hostname for chunk in state.running)),
             "width": spec.width,
             "height": spec.height,
             "output_format": spec.output_format,
@@ -174,6 +177,7 @@ def wire_bytes(record: JobRecord, progress: JobProgress = IDLE, held: str = "", 
             "max_nodes": spec.max_nodes,
             "memory_bytes": spec.memory_bytes,
             "parent": spec.parent,
+            "origin": None if spec.origin is None else asdict(spec.origin),
             "children": spec.children,
             "date_created": _iso(spec.created),
             "scheduled_start": _iso(spec.scheduled_start),

@@ -20,9 +20,9 @@ from pydantic import JsonValue, ValidationError
 
 from app.jobs.errors import Forbidden, RequestError, at, from_validation
 from app.jobs.names import has_control_characters, safe_stem
-from app.jobs.record import JobSpec
+from app.jobs.record import JobSpec, Origin
 from app.jobs.versions import missing_of, version_of
-from client.models import AddJob, ChildJob, JobPart
+from client.models import AddJob, ChildJob, JobPart, SubjobOrigin
 from engines.contract import (
     Engine,
     EngineOptions,
@@ -216,6 +216,7 @@ def _plan_one(
         memory_bytes=request.memory_bytes,
         scheduled_start=_start(request.scheduled_start, setting.now),
         parent=parent,
+        origin=_origin(request.subjob, setting),
         children=children,
         hostname=setting.hostname,
         submitted_by=setting.submitted_by,
@@ -251,6 +252,19 @@ def _part(part: JobPart, plan: Plan) -> tuple[FrameSet, tuple[int, ...]]:
     raise RequestError(f"the job has no part that begins with frame {part.first}: {what}", "part.first")
 
 
+def _origin(subjob: SubjobOrigin | None, setting: Setting) -> Origin | None:
+    """Whose share the job is.
+
+    Raises:
+        Forbidden: the node of its parent has not asked for it.
+    """
+    if subjob is None:
+        return None
+    if setting.submitted_by != f"node:{subjob.node}":
+        raise Forbidden("only the node of the parent may say so", "subjob")
+    return Origin(subjob.parent, subjob.attempt, subjob.node, subjob.address)
+
+
 def _inherit(parent: AddJob, child: ChildJob) -> AddJob:
     """The request of a subjob: what it leaves out is its parent's."""
     own: dict[str, object] = {name: value for name, value in child if value is not None}
@@ -260,7 +274,7 @@ def _inherit(parent: AddJob, child: ChildJob) -> AddJob:
         own["frames"] = None
     if child.args is not None:
         own["args"] = {**(parent.args or {}), **child.args}
-    own["child_jobs"] = None
+    own["child_jobs"] = own["subjob"] = None
     return parent.model_copy(update=own)
 
 

@@ -34,6 +34,19 @@ class ProcessRow:
 
 
 @dataclass(frozen=True, slots=True)
+class SubjobRow:
+    """An attempt that another node makes."""
+
+    attempt: str
+    job: str
+    node: str  # its id
+    name: str  # of the node, for people
+    frames: str  # in the field's notation
+    subjob: str | None = None  # its id there, once it is known
+    loose: bool = False  # see the table
+
+
+@dataclass(frozen=True, slots=True)
 class TokenRow:
     """A token or a browser's session. Times are seconds since 1970."""
 
@@ -80,6 +93,8 @@ def delete_job(id: str) -> list[Statement]:
     return [
         ("DELETE FROM processes WHERE session IN (SELECT session FROM attempts WHERE job=?)", (id,)),
         ("DELETE FROM attempts WHERE job=?", (id,)),
+        ("DELETE FROM subjobs WHERE job=?", (id,)),
+        ("DELETE FROM origins WHERE job=?", (id,)),
         ("DELETE FROM jobs WHERE id=?", (id,)),
     ]
 
@@ -108,11 +123,64 @@ def end_process(session: str) -> Statement:
 
 
 def end_open_attempts(at: float) -> Statement:
-    """After a start: no attempt of the time before is alive."""
+    """After a start: no attempt of the time before is alive, but for those that other nodes make."""
     return (
-        "UPDATE attempts SET ended=?, outcome='released', reason='the service was stopped' WHERE ended IS NULL",
+        """UPDATE attempts SET ended=?, outcome='released', reason='the service was stopped' WHERE ended IS NULL
+           AND id NOT IN (SELECT attempt FROM subjobs WHERE NOT loose)""",
         (at,),
     )
+
+
+def begin_subjob(row: SubjobRow) -> Statement:
+    """Another node is asked to make an attempt."""
+    return (
+        "INSERT INTO subjobs (attempt, job, node, name, subjob, frames, loose) VALUES (?, ?, ?, ?, ?, ?, ?)",
+        (row.attempt, row.job, row.node, row.name, row.subjob, row.frames, row.loose),
+    )
+
+
+def name_subjob(attempt: str, subjob: str) -> Statement:
+    """What the other node calls it."""
+    return "UPDATE subjobs SET subjob=? WHERE attempt=?", (subjob, attempt)
+
+
+def loosen_subjob(attempt: str) -> Statement:
+    """The attempt is over, and what its node has may still be of use."""
+    return "UPDATE subjobs SET loose=1 WHERE attempt=?", (attempt,)
+
+
+def end_subjob(attempt: str) -> Statement:
+    """Nothing more is wanted of it."""
+    return "DELETE FROM subjobs WHERE attempt=?", (attempt,)
+
+
+def end_subjobs_of(job: str) -> Statement:
+    """Nothing more is wanted of any subjob of this job."""
+    return "DELETE FROM subjobs WHERE job=?", (job,)
+
+
+def begin_origin(job: str) -> Statement:
+    """A job is a subjob of another node."""
+    return "INSERT INTO origins (job) VALUES (?)", (job,)
+
+
+def confirm_origin(job: str, at: float) -> Statement:
+    """The node of the parent wants nothing more of it."""
+    return "UPDATE origins SET confirmed=? WHERE job=?", (at, job)
+
+
+def load_subjobs(connection: sqlite3.Connection) -> list[SubjobRow]:
+    """All subjobs that other nodes have of us."""
+    rows = connection.execute("SELECT attempt, job, node, name, frames, subjob, loose FROM subjobs ORDER BY attempt")
+    return [
+        SubjobRow(attempt, job, node, name, frames, subjob, bool(loose))
+        for attempt, job, node, name, frames, subjob, loose in rows
+    ]
+
+
+def load_origins(connection: sqlite3.Connection) -> dict[str, float | None]:
+    """Jobs that are subjobs of other nodes, and when these said that they want nothing more."""
+    return dict(connection.execute("SELECT job, confirmed FROM origins"))
 
 
 def remember_key(key: str, body: str, jobs: Sequence[str], at: float) -> Statement:

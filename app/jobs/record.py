@@ -20,6 +20,16 @@ NO_WISH = VersionWish()
 
 
 @dataclass(frozen=True, slots=True)
+class Origin:
+    """Whose share of frames a job is, where its parent is on another node."""
+
+    parent: str  # id of the job there
+    attempt: str  # of that job
+    node: str  # id of its node
+    address: str = ""  # host:port of that node, when it asked
+
+
+@dataclass(frozen=True, slots=True)
 class JobSpec:
     """What was settled when the job was submitted. Times are seconds since 1970, UTC.
 
@@ -53,6 +63,7 @@ class JobSpec:
     memory_bytes: int | None = None  # that a node must have to render it
     scheduled_start: float | None = None
     parent: str | None = None
+    origin: Origin | None = None
     children: tuple[str, ...] = ()
     hostname: str = ""
     submitted_by: str = ""  # id of the token that it came with

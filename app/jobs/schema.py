@@ -75,4 +75,22 @@ MIGRATIONS: tuple[tuple[str, ...], ...] = (
             expires REAL
         ) WITHOUT ROWID""",
     ),
+    (
+        # Attempts of our jobs that other nodes make. subjob: its id there, once it is known. loose: the attempt is over
+        # because the node did not answer, and what it has may still be of use.
+        """CREATE TABLE subjobs (
+            attempt TEXT PRIMARY KEY,
+            job TEXT NOT NULL,
+            node TEXT NOT NULL,
+            name TEXT NOT NULL,
+            subjob TEXT,
+            frames TEXT NOT NULL,
+            loose INTEGER NOT NULL DEFAULT 0
+        ) WITHOUT ROWID""",
+        # Jobs that are subjobs of another node. confirmed: when that node said that it wants nothing more of it.
+        """CREATE TABLE origins (
+            job TEXT PRIMARY KEY,
+            confirmed REAL
+        ) WITHOUT ROWID""",
+    ),
 )

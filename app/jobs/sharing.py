@@ -220,6 +220,10 @@ def unfit(spec: JobSpec, node: Brief, *, fetchable: bool = False) -> str:
         return "the job is not to be split (enable_split_jobs)"
     if node.paused:
         return node.paused_reason or "it is paused"
+    if lacking := [tag for tag in spec.tags if tag not in node.tags]:
+        return f"it has not the tags {', '.join(lacking)}"
+    if spec.memory_bytes is not None and spec.memory_bytes > node.memory_total:
+        return f"it has {node.memory_total:,} bytes of memory, and {spec.memory_bytes:,} are needed"
     if node.slots.get(spec.engine, 0) < 1:
         return f"it has no slot for {spec.engine}"
     if spec.engine_version not in node.engines.get(spec.engine, ()) and not fetchable:
@@ -227,7 +231,7 @@ def unfit(spec: JobSpec, node: Brief, *, fetchable: bool = False) -> str:
     return ""
 
 
-def too_many(spec: JobSpec, at_work: Iterable[str], node: str, most: int | None) -> str:
+def too_many(at_work: Iterable[str], node: str, most: int | None) -> str:
     """Why one more node would be too many; empty if it is not.
 
     Args:

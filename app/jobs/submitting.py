@@ -81,6 +81,8 @@ class SubmittingJobs(ChangingJobs):
                     wire,
                 )
             )
+            if spec.origin is not None:
+                statements.append(queries.begin_origin(spec.id))
             records.append(record)
             wires.append(wire)
         if key is not None:

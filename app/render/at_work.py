@@ -25,13 +25,21 @@ class JobAtWork:
     colour: dict[str, str] = field(default_factory=dict)  # as the engine itself says; see Plan.colour
     quiet: asyncio.Event = field(default_factory=asyncio.Event)
     seconds: deque[float] = field(default_factory=lambda: deque(maxlen=TIMINGS))
+    _of_node: dict[str, deque[float]] = field(default_factory=dict)
     _progress: dict[str, tuple[float, str]] = field(default_factory=dict)  # by attempt
 
-    def frame_took(self, seconds: float | None) -> float | None:
-        """Note the time of a frame, in seconds. Returns the median so far."""
+    def frame_took(self, seconds: float | None, node: str = "") -> float | None:
+        """Note the time of a frame, in seconds, and the id of the node that rendered it; empty: this one. Returns the
+        median so far."""
         if seconds is not None:
             self.seconds.append(seconds)
+            self._of_node.setdefault(node, deque(maxlen=TIMINGS)).append(seconds)
         return self.median
+
+    def median_of(self, node: str) -> float | None:
+        """Seconds that a frame took on one node."""
+        seconds = self._of_node.get(node)
+        return statistics.median(seconds) if seconds else None
 
     @property
     def median(self) -> float | None:

@@ -56,19 +56,21 @@ class Delivery:
         seconds: float | None,
         *,
         assembled: bool = False,
+        node: str = "",
     ) -> None:
         """Verify files of the chunk's folder, move them into the job's output folder, list them in its manifest. Of a
         job in parts, what is not yet ``assembled`` goes to its parts.
 
         Args:
             seconds: what one frame of them took, if that was measured.
+            node: name of the node that rendered them, if it is another one.
 
         Raises:
             VerificationError: one of them cannot be counted, so none is.
         """
         if not expected:
             return
-        made = Made(chunk.attempt, None if seconds is None else round(seconds, 3), self._node)
+        made = Made(chunk.attempt, None if seconds is None else round(seconds, 3), node or self._node)
         manifest, output = self._held[record.id], self._folders.output(record.id)
         if _keeps_parts(record) and not assembled:
             manifest, output = self._held_parts[record.id], self._folders.parts(record.id)

@@ -46,6 +46,10 @@ class RenderQueue:
         """Why this node begins nothing; empty if it does."""
         return self._resting()
 
+    def holds_back(self, spec: JobSpec) -> bool:
+        """Whether this node begins nothing of a job now."""
+        return bool(self._resting() or self._held_back(spec))
+
     def look_again(self) -> None:
         """What holds jobs back is another thing now."""
         aside, self._aside = self._aside, {}
@@ -92,6 +96,10 @@ class RenderQueue:
                 return record
             self._aside[job_id] = None
         return None
+
+    def wake(self, engine: str) -> None:
+        """Have the slots of an engine look for work again, also elsewhere."""
+        self._event(engine).set()
 
     async def wait(self, engine: str) -> None:
         """Wait until a job was offered for this engine."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 import structlog
 
@@ -34,12 +34,23 @@ async def end_survivors(store: Store, jobs: JobService) -> int:
     return ended
 
 
-async def reconcile(unfinished: Sequence[JobRecord], jobs: JobService, delivery: Delivery, folders: DataFolder) -> None:
+async def reconcile(
+    unfinished: Sequence[JobRecord],
+    jobs: JobService,
+    delivery: Delivery,
+    folders: DataFolder,
+    kept: Collection[str] = (),
+) -> None:
     """Compare every unfinished job with what is in its output folder; what is there and listed counts, the rest is
-    rendered again. What its attempts have left in their own folders goes."""
+    rendered again. What its attempts have left in their own folders goes.
+
+    Args:
+        kept: attempts that go on, on other nodes.
+    """
     for record in unfinished:
         if not record.state.attempts:
             continue
         found = await delivery.reconcile(record)
         await asyncio.to_thread(folders.clear_attempts, record.id)
-        await jobs.apply(record.id, Reconciled(found.done, found.files, found.assembled))
+        mine = tuple(chunk.attempt for chunk in record.state.running if chunk.attempt in kept)
+        await jobs.apply(record.id, Reconciled(found.done, found.files, found.assembled, mine))

@@ -71,10 +71,10 @@ class Slot:
         """Render until cancelled; :meth:`close` comes first, so that nothing is under way then."""
         try:
             while not self._closing:
-                record = self._owner.queue.take(self.engine)
+                record = self._next()
                 if record is None:
                     await self._rest()
-                    record = self._owner.queue.take(self.engine)
+                    record = self._next()
                 if record is None:
                     self._idle.set()
                     await self._owner.queue.wait(self.engine)
@@ -84,6 +84,10 @@ class Slot:
             await self._rest()
         finally:
             self._idle.set()  # also if the slot dies: whoever closes it must not wait for ever
+
+    def _next(self) -> JobRecord | None:
+        """The job to go on with: the most urgent one, else one whose end another node has."""
+        return self._owner.queue.take(self.engine) or self._owner.late_job(self.engine)
 
     @property
     def has_process(self) -> bool:
@@ -120,7 +124,11 @@ class Slot:
             slots=owner.catalog.slots(spec.engine),
             chunk_seconds=owner.settings.chunk_seconds,
             max_frames=owner.settings.max_chunk_frames,
+            size=owner.share(record),
         )
+        twice = False
+        if not positions and not assembles:
+            positions, twice = owner.spare(record), True
         if not positions and not assembles:
             return
         attempt = f"{record.id}-{record.state.attempts + 1}"
@@ -128,7 +136,8 @@ class Slot:
         fits = reused is not None and reused.alive and reused.takes_chunks and reused.request.version == version
         if assembles or not fits:
             reused = None
-        committed = self._claim(record, AttemptStarted(attempt, positions, time.time(), assembles), reused)
+        started = AttemptStarted(attempt, positions, time.time(), assembles, twice=twice)
+        committed = self._claim(record, started, reused)
         fresh = self._job != record.id
         work = owner.enter(record.id) if fresh or self._work is None else self._work
         left = owner.jobs.live(record.id)

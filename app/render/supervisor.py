@@ -30,6 +30,7 @@ from app.render.space import Space
 from app.settings import Settings
 from client.models import JobStatus
 from engines.contract import EngineVersion
+from engines.frames import IndexSet
 
 log = structlog.get_logger(__name__)
 
@@ -65,6 +66,12 @@ class Supervisor:
         self.space = Space(folders.root, settings.min_free_bytes, self._space_found)
         self.oom_kills = OomKills()
         self.on_frames: FramesListener | None = None
+        self.share: Callable[[JobRecord], int | None] = lambda record: None
+        """How many frames of a job a slot of this node should take, if other nodes help; None: as if it were alone."""
+        self.spare: Callable[[JobRecord], IndexSet] = lambda record: IndexSet()
+        """Frames of a job that a slot of this node should render although another node has them."""
+        self.late_job: Callable[[str], JobRecord | None] = lambda engine: None
+        """A job that has such frames, for an engine with a free slot."""
         self._writer = LogWriter(settings.max_log_bytes)
         self._slots: list[Slot] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -89,7 +96,7 @@ class Supervisor:
                 task.add_done_callback(_tell_death)
                 self._tasks.append(task)
         for record in self.jobs.live_records():
-            if record.status is JobStatus.NOT_STARTED:
+            if record.status in (JobStatus.NOT_STARTED, JobStatus.RUNNING):  # running: on other nodes
                 self.queue.offer(record)
 
     async def close(self) -> None:
@@ -108,6 +115,10 @@ class Supervisor:
             await asyncio.wait(self._forgetting)
         await self._writer.close()
         self.oom_kills.close()
+
+    def free_slots(self, engine: str) -> int:
+        """How many slots of an engine render nothing."""
+        return sum(1 for slot in self._slots if slot.engine == engine and not slot.attempt)
 
     async def settled(self, job_id: str) -> None:
         """Wait until no process of the job is alive."""
@@ -135,6 +146,10 @@ class Supervisor:
     def dead_slots(self) -> list[str]:
         """The names of the slots that have died of a fault; none while the service stops."""
         return [] if self._closing else [task.get_name() for task in self._tasks if task.done()]
+
+    def at_work(self, job_id: str) -> JobAtWork | None:
+        """What those that work for a job share; None: nobody does."""
+        return self._at_work.get(job_id)
 
     # --- for the slots -------------------------------------------------------------------------------------------
 

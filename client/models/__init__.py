@@ -25,7 +25,7 @@ from .jobs import (
     JobList,
     JobPart,
     JobStatus,
-    SubjobUpdate,
+    SubjobOrigin,
 )
 from .nodes import (
     ChangeNode,
@@ -41,6 +41,7 @@ from .nodes import (
 )
 from .pairing import Exchange, ExchangeAnswer, Joined, JoinFarm, Pairing, Partner
 from .problems import Problem
+from .subjobs import OutputEntry, SubjobAnswer, SubjobUpdate
 from .uploads import NewUpload, ProjectInspection, UploadInfo
 
 __all__ = [
@@ -93,6 +94,7 @@ __all__ = [
     "NodeLoad",
     "NodeState",
     "NodeStatus",
+    "OutputEntry",
     "Pairing",
     "Partner",
     "PauseNode",
@@ -107,6 +109,8 @@ __all__ = [
     "RunningFrames",
     "ServerStatus",
     "Snapshot",
+    "SubjobAnswer",
+    "SubjobOrigin",
     "SubjobUpdate",
     "TokenInfo",
     "Tree",

@@ -15,6 +15,17 @@ Tag = Annotated[str, Field(min_length=1, max_length=50, pattern=r"^[a-z0-9][a-z0
 """What a node is good for, in a word that the studio chooses."""
 
 
+class SubjobOrigin(BaseModel):
+    """Whose share of frames a subjob is, where its parent is on another node."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    parent: str = Field(min_length=1, max_length=100, description="Id of the parent job.")
+    attempt: str = Field(min_length=1, max_length=100, description="The parent's attempt that it is for.")
+    node: str = Field(min_length=1, max_length=64, description="Id of the parent's node.")
+    address: str = Field(default="", max_length=300, description="Where that node is: host:port.")
+
+
 class JobStatus(StrEnum):
     """The states of a job, as they are on the wire."""
 
@@ -131,6 +142,9 @@ class AddJob(_JobFields):
     part: JobPart | None = Field(
         default=None, description="Render only this part of a job in parts, for the node that puts it together."
     )
+    subjob: SubjobOrigin | None = Field(
+        default=None, description="Whose share of frames it is; only from the node of its parent."
+    )
 
 
 class EditJob(BaseModel):
@@ -183,6 +197,7 @@ class Job(BaseModel):
     max_nodes: int | None = Field(default=None, description="At most so many nodes render it at a time.")
     memory_bytes: int | None = Field(default=None, description="Memory that a node must have to render it.")
     parent: str | None = Field(default=None, description="Id of the parent, if this is a subjob.")
+    origin: SubjobOrigin | None = Field(default=None, description="Its parent, if that is on another node.")
     children: list[str] = Field(default_factory=list, description="Ids of the subjobs.")
     date_created: datetime
     scheduled_start: datetime | None = None
@@ -228,14 +243,3 @@ class Explanation(BaseModel):
     frames: str = Field(default="", description="Frame set of the frames given up, or missing in an ended job.")
     ahead: int | None = Field(default=None, description="How many jobs get a slot before it, if it waits for one.")
     log: list[str] = Field(default_factory=list, description="Last lines of its log, if something went wrong.")
-
-
-class SubjobUpdate(BaseModel):
-    """Body of ``POST /api/jobs/{job_id}/subjob_update``: a subjob as its node sees it."""
-
-    model_config = ConfigDict(extra="ignore")
-
-    id: str = Field(min_length=1, max_length=100)
-    status: JobStatus
-    reason: str = ""
-    errors: list[str] = Field(default_factory=list)

@@ -144,6 +144,9 @@ def test_a_node_that_fails_in_a_row_gets_no_more_and_a_frame_between_forgives() 
         (SPEC, Node(), ""),
         (replace(SPEC, enable_split_jobs=False), Node(), "enable_split_jobs"),
         (SPEC, Node(paused=True, paused_reason="somebody works at it"), "somebody works at it"),
+        (replace(SPEC, tags=("gpu", "big")), Node(tags=("big",)), "not the tags gpu"),
+        (replace(SPEC, tags=("big",)), Node(tags=("big",)), ""),
+        (replace(SPEC, memory_bytes=1 << 40), Node(), "bytes of memory"),
         (SPEC, Node(slots={}), "no slot for testpattern"),
         (SPEC, Node(engines={"testpattern": ["2"]}), "no testpattern 1"),
     ],
@@ -158,7 +161,7 @@ def test_a_node_that_can_fetch_the_version_has_it() -> None:
 
 
 def test_no_more_nodes_than_max_nodes() -> None:
-    assert too_many(SPEC, ["", "a"], "b", 2)
-    assert not too_many(SPEC, ["", "a"], "a", 2)
-    assert not too_many(SPEC, ["", "a"], "b", 3)
-    assert not too_many(SPEC, ["", "a"], "b", None)
+    assert too_many(["", "a"], "b", 2)
+    assert not too_many(["", "a"], "a", 2)
+    assert not too_many(["", "a"], "b", 3)
+    assert not too_many(["", "a"], "b", None)

@@ -85,7 +85,7 @@ def test_what_was_released_brings_nothing_until_a_fresh_attempt_takes_it_over() 
 
 
 def test_after_a_restart_the_attempts_of_other_nodes_go_on_with_what_is_missing() -> None:
-    record = after(job(), started("j-1", 0, 4), AttemptStarted("j-2", IndexSet.span(5, 9), 2.0, "north"))
+    record = after(job(), started("j-1", 0, 4), AttemptStarted("j-2", IndexSet.span(5, 9), 2.0, node="north"))
     record = record_from(spec_bytes(record.spec), state_bytes(record))
     record, effects = transition(record, Reconciled(IndexSet.span(0, 6), 7, kept=("j-2",)))
     assert record.status is JobStatus.RUNNING

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from app.cli.own_service import free_port, own_service
 from client import RenderServerProxy
-from client.models import NodeList, PeerNode
+from client.models import Job, NodeList, PeerNode
 from tests.support.fault_proxy import FaultProxy
 
 SECRET = "a secret of the tests' farm"
@@ -66,3 +66,23 @@ async def nodes_until(node: RenderServerProxy, right: Callable[[dict[str, PeerNo
                 await asyncio.sleep(0.02)  # there is nothing to wait for: the list is what is tested
     except TimeoutError:
         raise AssertionError(f"it never came about: {found}") from None
+
+
+async def job_until(node: RenderServerProxy, job_id: str, right: Callable[[Job], bool]) -> Job:
+    """A job, once ``right`` says that it is as it should be."""
+    token: str | None = None
+    last: Job | None = None
+    try:
+        async with asyncio.timeout(120):
+            while True:
+                found = await node.long_poll_delta(token)
+                if found is None:
+                    continue
+                token = found.token
+                for job in found.jobs:
+                    if job.id == job_id:
+                        last = job
+                        if right(job):
+                            return job
+    except TimeoutError:
+        raise AssertionError(f"it never came about: {last}") from None

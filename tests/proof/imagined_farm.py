@@ -339,7 +339,7 @@ class ImaginedFarm:
             if record.state.attempts:
                 folder = self.folders[job]
                 folder.listed &= folder.there
-                self.apply(job, Reconciled(*self._found(record, folder), self._kept(record)))
+                self.apply(job, Reconciled(*self._found(record, folder), kept=self._kept(record)))
         for job in list(self.newest):
             self._tell_of_subjobs(job)
         self.commit()

@@ -93,7 +93,7 @@ class ImaginedNodes(ImaginedFarm):
             return
         attempt, some = f"{record.id}-{record.state.attempts + 1}", self._some_of(waiting)
         node = self._pick(NODES)
-        self.apply(record.id, AttemptStarted(attempt, some, self._now, node, twice))
+        self.apply(record.id, AttemptStarted(attempt, some, self._now, node=node, twice=twice))
         self._subjobs.append(Subjob(record.id, attempt, node, some))
 
     def go_on_elsewhere(self) -> None:
@@ -161,7 +161,7 @@ class ImaginedNodes(ImaginedFarm):
         if others := wanted - own:
             self.adopted += len(others)
             fresh = f"{subjob.job}-{record.state.attempts + 1}"
-            self.apply(subjob.job, AttemptStarted(fresh, others, self._now, subjob.node, twice=True))
+            self.apply(subjob.job, AttemptStarted(fresh, others, self._now, node=subjob.node, twice=True))
             self.apply(subjob.job, AttemptEnded(fresh, self._now, FramesVerified(fresh, others, files, 0.5)))
 
     def _end(self, subjob: Subjob) -> None:

@@ -1,0 +1,202 @@
+"""Decides who gets which frames next: gathers what there is to know, and asks the arithmetic."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING
+
+from app.jobs.chunking import next_chunk
+from app.jobs.record import JobRecord
+from app.jobs.sharing import Busy, Hand, Takeover, Workforce, share, takeover, too_many, unfit
+from app.peers.peer import Peer
+from client.models import JobStatus
+from engines.frames import IndexSet
+
+if TYPE_CHECKING:
+    from app.peers.lanes import Lanes
+
+_RENDERED = (JobStatus.NOT_STARTED, JobStatus.RUNNING)
+
+
+class Choosing:
+    """Of the lanes that it belongs to."""
+
+    def __init__(self, lanes: Lanes) -> None:
+        self._lanes = lanes
+        self._supervisor = lanes.supervisor
+        self._jobs = lanes.supervisor.jobs
+
+    # --- for other nodes -----------------------------------------------------------------------------------------
+
+    def plan(self) -> None:
+        """Give whatever can be given now."""
+        self._take_from_resting()
+        peers = self._lanes.peers.usable()
+        gave = bool(peers)
+        while gave:
+            gave = False
+            for peer in peers:
+                for engine, slots in peer.brief.slots.items():
+                    gave |= self._give(peer, engine, slots)
+        for engine in self._supervisor.catalog.engines:
+            if self._supervisor.free_slots(engine) and self.late_job(engine) is not None:
+                self._supervisor.queue.wake(engine)
+
+    def _take_from_resting(self) -> None:
+        """A node that begins nothing keeps nothing that it has not begun."""
+        for remote in list(self._lanes.remotes.values()):
+            if remote.peer.brief.paused and not remote.begun:
+                self._lanes.release(remote, f"{remote.peer.name} rests: {remote.peer.brief.paused_reason}")
+
+    def _give(self, peer: Peer, engine: str, slots: int) -> bool:
+        out = [one for one in self._lanes.of_node(peer.id) if self._engine_of(one.job) == engine]
+        waiting_there = sum(1 for one in out if not one.begun)
+        if waiting_there >= slots or len(out) >= 2 * slots:
+            return False
+        jobs = [record for record in self._candidates(engine) if not self.why_not(record, peer)]
+        for record in jobs:
+            if positions := self._share_of(record, peer):
+                self._lanes.begin(peer, record, positions, twice=False)
+                return True
+        if len(out) >= slots:
+            return False  # only a slot that has nothing at all takes what others have
+        for record in jobs:
+            found = self._takeover(record, peer.id)
+            if found is None:
+                continue
+            if found.whole:
+                self._steal(record, found, peer.name)
+                return True
+            self._lanes.begin(peer, record, found.positions, twice=True)
+            return True
+        return False
+
+    def _candidates(self, engine: str) -> list[JobRecord]:
+        """Jobs that may have frames to give, the most urgent one first. Forgets those that have not."""
+        found: list[JobRecord] = []
+        for job_id in list(self._lanes.offered):
+            record = self._jobs.live(job_id)
+            if record is None or not (record.state.running or record.status is JobStatus.NOT_STARTED):
+                del self._lanes.offered[job_id]
+            elif record.spec.engine == engine and record.status in _RENDERED and record.state.ending is None:
+                found.append(record)
+        return sorted(found, key=lambda record: (-record.spec.priority, record.spec.created, record.id))
+
+    def why_not(self, record: JobRecord, peer: Peer) -> str:
+        """Why a node gets nothing of a job; empty if it may."""
+        spec = record.spec
+        if spec.project_path is not None and self._lanes.bring is None:
+            return "projects are not sent to other nodes"
+        standing = self._lanes.standing.get(record.id, {}).get(peer.id)
+        if standing is not None and standing.refusal:
+            return standing.refusal
+        return unfit(spec, peer.brief) or too_many(self._at_work(record), peer.id, spec.max_nodes)
+
+    def _at_work(self, record: JobRecord) -> Iterator[str]:
+        """Ids of the nodes that have frames of a job; empty: this one."""
+        for chunk in record.state.running:
+            remote = self._lanes.remotes.get(chunk.attempt)
+            yield remote.node if remote is not None else ""
+
+    def _share_of(self, record: JobRecord, peer: Peer) -> IndexSet:
+        waiting = record.waiting_positions()
+        if not record.spec.divisible:
+            if not record.spec.parts and self._supervisor.free_slots(record.spec.engine) and self._local_slots(record):
+                return IndexSet()  # in one run, and here is nearer than there
+            return next_chunk(record, slots=1, chunk_seconds=1.0, max_frames=1)
+        struck = record.state.strikes[0] if record.state.strikes else IndexSet()
+        clean = waiting - struck
+        if not clean:
+            # Frames that have failed once are for this node, one by one, if it renders at all.
+            return IndexSet() if self._local_slots(record) or not waiting else waiting.first_run(1)
+        return clean.first(self._size(record, len(clean), peer.id))
+
+    def _size(self, record: JobRecord, waiting: int, node: str) -> int:
+        settings = self._supervisor.settings
+        return share(
+            waiting,
+            Hand(node, self._pace(record, node)),
+            Workforce.of(self._hands(record)),
+            chunk_seconds=settings.chunk_seconds,
+            max_frames=settings.max_chunk_frames,
+        )
+
+    def _hands(self, record: JobRecord) -> list[Hand]:
+        hands = [Hand("", self._pace(record, ""))] * self._local_slots(record)
+        for peer in self._lanes.peers.usable():
+            if not self.why_not(record, peer):
+                hands += [Hand(peer.id, self._pace(record, peer.id))] * peer.brief.slots.get(record.spec.engine, 0)
+        return hands
+
+    def _local_slots(self, record: JobRecord) -> int:
+        if self._supervisor.queue.holds_back(record.spec):
+            return 0
+        return self._supervisor.catalog.slots(record.spec.engine)
+
+    def _pace(self, record: JobRecord, node: str) -> float | None:
+        work = self._supervisor.at_work(record.id)
+        return None if work is None else work.median_of(node)
+
+    def _engine_of(self, job_id: str) -> str:
+        record = self._jobs.live(job_id)
+        return "" if record is None else record.spec.engine
+
+    # --- what others have ----------------------------------------------------------------------------------------
+
+    def _takeover(self, record: JobRecord, node: str) -> Takeover | None:
+        if record.waiting_positions() or not record.state.running or record.state.needs_space:
+            return None
+        found = takeover(Hand(node, self._pace(record, node)), self._busy(record), time.monotonic())
+        if found is None or record.spec.divisible or found.whole:
+            return found
+        whole = next(chunk.positions for chunk in record.state.running if chunk.attempt == found.attempt)
+        return Takeover(found.attempt, whole, False)
+
+    def _busy(self, record: JobRecord) -> Sequence[Busy]:
+        now = time.monotonic()
+        busy: list[Busy] = []
+        for chunk in record.state.running:
+            remote = self._lanes.remotes.get(chunk.attempt)
+            if remote is None:
+                since = self._lanes.since.get(chunk.attempt, now)
+                busy.append(Busy(chunk.attempt, "", chunk.positions, self._pace(record, ""), since))
+            else:
+                pace = self._pace(record, remote.node)
+                busy.append(Busy(chunk.attempt, remote.node, chunk.positions, pace, remote.since, remote.begun))
+        return busy
+
+    def _steal(self, record: JobRecord, found: Takeover, who: str) -> None:
+        remote = self._lanes.remotes.get(found.attempt)
+        if remote is not None:
+            self._lanes.release(remote, f"{who} is free, and {remote.peer.name} had not begun it")
+
+    # --- for the slots of this node ------------------------------------------------------------------------------
+
+    def local_share(self, record: JobRecord) -> int | None:
+        """See :attr:`app.render.supervisor.Supervisor.share`."""
+        if not any(not self.why_not(record, peer) for peer in self._lanes.peers.usable()):
+            return None
+        waiting = record.waiting_positions()
+        struck = record.state.strikes[0] if record.state.strikes else IndexSet()
+        return self._size(record, max(1, len(waiting - struck)), "")
+
+    def late_job(self, engine: str) -> JobRecord | None:
+        """See :attr:`app.render.supervisor.Supervisor.late_job`."""
+        if not self._lanes.remotes:
+            return None
+        for record in self._candidates(engine):
+            if self._local_slots(record) and self._takeover(record, "") is not None:
+                return record
+        return None
+
+    def spare(self, record: JobRecord) -> IndexSet:
+        """See :attr:`app.render.supervisor.Supervisor.spare`."""
+        found = self._takeover(record, "")
+        if found is None:
+            return IndexSet()
+        if found.whole:
+            self._steal(record, found, "this node")
+            newest = self._jobs.live(record.id)
+            return IndexSet() if newest is None else newest.waiting_positions() & found.positions
+        return found.positions
