@@ -22,15 +22,20 @@ _MARKS = {Verdict.OK: ("ok", "green"), Verdict.NOTE: ("note", "yellow"), Verdict
 
 def doctor(context: typer.Context, as_json: JsonOption = False) -> None:
     """Look what is missing on this machine, and say how to mend it."""
-    from app.cli import checks, machine_checks  # they load the settings of the service, which no other command needs
+    from app.cli import (
+        checks,
+        farm_checks,
+        machine_checks,
+    )  # they load the settings of the service, which no other command needs
 
     reach = reach_of(context)
 
     async def look() -> Sequence[Finding]:
         target = replace(reach, token=reach.token or "unused").target()
         async with RenderServerProxy.at(target) as node:
+            all_checks = (*checks.CHECKS, *machine_checks.CHECKS, *farm_checks.CHECKS)
             place = Place(reach.data_dir or default_data_dir(), target.host, target.port, await _answers(node))
-        return [await asyncio.to_thread(check, place) for check in (*checks.CHECKS, *machine_checks.CHECKS)]
+        return [await asyncio.to_thread(check, place) for check in all_checks]
 
     findings = run(look)
     if as_json:

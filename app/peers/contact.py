@@ -28,6 +28,7 @@ log = structlog.get_logger(__name__)
 
 BEAT_PATH: Final = "/api/peers/beat"
 _BEAT: Final = TypeAdapter(Beat)
+_LEAST_SECONDS: Final = 0.1
 SLOWEST: Final = 5
 """The most beats between two looks at an address where nobody is."""
 
@@ -52,6 +53,9 @@ class Owner(Protocol):
 
     async def accept(self, contact: Contact, greeting: Greeting) -> Peer | None:
         """Whose contact this is from now on; None: nobody's, and ``contact`` has the reason."""
+
+    def remaining(self, contact: Contact) -> float | None:
+        """Seconds until the node of a contact counts as away unless it answers; None: it is not there anyway."""
 
     def beat_for(self, node_id: str) -> Beat:
         """What this node says to another one."""
@@ -146,6 +150,8 @@ class Contact:
                 log.exception("a look at another node failed", address=str(self.address))
                 beats = SLOWEST
             wait = beats * self._owner.interval - (time.monotonic() - begun)
+            if (remaining := self._owner.remaining(self)) is not None:
+                wait = min(wait, remaining)
             try:
                 async with asyncio.timeout(max(0.0, wait)):
                     await self._wake.wait()
@@ -176,9 +182,11 @@ class Contact:
     async def _beat(self, greeting: Greeting) -> int:
         asked = self._owner.beat_for(greeting.answer.node)
         asked.nonce = secrets.token_hex(16)
+        remaining = self._owner.remaining(self)
+        patience = self._owner.patience if remaining is None else min(self._owner.patience, remaining)
         try:
             response = await greeting.client.post(
-                BEAT_PATH, asked.model_dump(mode="json"), timeout=self._owner.patience
+                BEAT_PATH, asked.model_dump(mode="json"), timeout=max(_LEAST_SECONDS, patience)
             )
             beat = read(_BEAT, response)
         except Unavailable as error:

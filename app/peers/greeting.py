@@ -54,10 +54,11 @@ class Me:
 
 @dataclass(frozen=True, slots=True)
 class Greeting:
-    """A node that has proven itself, and the client that asks it."""
+    """A node that has proven itself, the client that asks it, and by how many seconds its clock is ahead."""
 
     answer: HelloAnswer
     client: PeerClient
+    clock_ahead: float
 
 
 class NotUsed(Exception):
@@ -135,7 +136,7 @@ async def greet(
         to=f"{answer.node}/{answer.instance}",
         certificate=certificate,
     )
-    return Greeting(answer, client)
+    return Greeting(answer, client, round(skew, 3))
 
 
 def _check(answer: HelloAnswer, hello: Hello, farm: Farm, shown: str, skew: float) -> None:

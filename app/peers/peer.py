@@ -33,6 +33,7 @@ class Peer:
         state: what is known of it now.
         reason: why it is not online; empty if it is.
         instance: made anew at each of its starts.
+        clock_ahead: by how many seconds its clock was ahead of ours at the last hello.
         answered: when it answered last, by ``time.monotonic()``; None: not since our start.
     """
 
@@ -43,6 +44,7 @@ class Peer:
         self.reason = "it has not answered since this node's start"
         self.instance = ""
         self.answered: float | None = None
+        self.clock_ahead: float | None = None
         self._client: PeerClient | None = None
 
     @property
@@ -93,7 +95,14 @@ class Peer:
 
     def wire(self) -> PeerNode:
         """As clients see it."""
-        return PeerNode(**dict(self.brief), address=self.address, state=self.state, reason=self.reason, age=self.age())
+        return PeerNode(
+            **dict(self.brief),
+            address=self.address,
+            state=self.state,
+            reason=self.reason,
+            age=self.age(),
+            clock_ahead=self.clock_ahead,
+        )
 
     def __repr__(self) -> str:
         return f"<Peer {self.name} {self.id[:8]} {self.state.value}>"

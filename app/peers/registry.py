@@ -271,6 +271,7 @@ class Peers:
             other.set_aside("", hidden=True)
         self._same_id.pop(f"{said.node}/{said.instance}", None)
         moved = peer.place != contact.address or peer.answered is None
+        peer.clock_ahead = greeting.clock_ahead
         before = peer.reached(greeting.client, said.instance, contact.address)
         if before is not None:
             self._spawn(before.aclose())
@@ -295,14 +296,21 @@ class Peers:
             self._take(peer, beat)
             self._set(peer, NodeState.ONLINE, "")
 
+    def remaining(self, contact: Contact) -> float | None:
+        """Seconds until the node of a contact counts as away unless it answers; None: it is not there anyway."""
+        peer = contact.peer
+        if peer is None or not peer.usable or peer.answered is None:
+            return None
+        return max(0.0, peer.answered + self.interval * self.misses - time.monotonic())
+
     def missed(self, contact: Contact, reason: str) -> None:
         """It has not."""
         peer = contact.peer
         if peer is None or peer.state is NodeState.LEFT:
             return
-        age = peer.age()
-        # Beats are not exact: a hair's breadth must not cost another one.
-        if age is None or age >= self.interval * (self.misses - 0.1) or not peer.usable:
+        remaining = self.remaining(contact)
+        # Timers are not exact: a hair's breadth must not cost another beat.
+        if remaining is None or remaining < 0.05 * self.interval:
             self._set(peer, NodeState.AWAY, f"it does not answer: {reason}")
 
     def refused(self, contact: Contact, reason: str) -> None:

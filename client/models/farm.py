@@ -47,6 +47,9 @@ class PeerNode(NodeBrief):
     state: NodeState = Field(description="online, away (does not answer), left (said goodbye), refused.")
     reason: str = Field("", description="Why it is not used; empty if it is.")
     age: float | None = Field(None, description="Seconds since it answered last; null: never since our start.")
+    clock_ahead: float | None = Field(
+        None, description="By how many seconds its clock was ahead of this node's at the last hello; null: not known."
+    )
     own: bool = Field(False, description="Whether it is the node that was asked.")
 
 

@@ -16,11 +16,24 @@ from app.main import Application, create_app
 from app.settings import load_settings
 from client import RenderServerProxy
 from tests.peers.farm import SECRET
+from tests.support.fault_proxy import FaultProxy
 
 TOKEN = "a-token-of-the-tests"
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config) -> None:
+        super().__init__(config)
+        self.ready = asyncio.Event()
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Tell when it listens, or that it never will."""
+        try:
+            await super().startup(sockets)
+        finally:
+            self.ready.set()
+        assert self.started, "the node did not start"
+
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
         """They are for pytest."""
@@ -62,25 +75,39 @@ class Served:
 
 @asynccontextmanager
 async def served(
-    folder: Path, name: str, *peers: Served | str, host: str = "127.0.0.1", **more: object
+    folder: Path,
+    name: str,
+    *peers: Served | FaultProxy | str,
+    host: str = "127.0.0.1",
+    through: FaultProxy | None = None,
+    **more: object,
 ) -> AsyncIterator[Served]:
-    """A node while the context lasts; in the tests' farm unless ``farm_secret`` is given as None."""
-    place = [peer if isinstance(peer, str) else peer.address for peer in peers]
-    given: dict[str, object] = {
-        "farm_secret": SECRET,
-        "token": TOKEN,
-        "engine_sources": [],
-        "beat_seconds": 0.1,
-        "beat_misses": 20,
-        "host": host,
-        **more,
-    }
-    settings = load_settings(data_dir=folder / name, name=name, peers=place, **given)
-    application = create_app(settings)
-    listener = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
-    with listener:
+    """A node while the context lasts; in the tests' farm unless ``farm_secret`` is given as None.
+
+    Args:
+        peers: nodes, or addresses, that it is told of.
+        through: by which others reach it, and by nothing else; it is pointed at the node.
+        more: further settings.
+    """
+    with socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET) as listener:
         listener.bind((host, 0))
-        application.port = listener.getsockname()[1]
+        port: int = listener.getsockname()[1]
+        given: dict[str, object] = {
+            "farm_secret": SECRET,
+            "token": TOKEN,
+            "engine_sources": [],
+            "beat_seconds": 0.1,
+            "beat_misses": 20,
+            "host": host,
+            "peers": [peer if isinstance(peer, str) else peer.address for peer in peers],
+            **more,
+        }
+        if through is not None:
+            through.target = (host, port)
+            given["public_address"] = through.address
+        settings = load_settings(data_dir=folder / name, name=name, **given)
+        application = create_app(settings)
+        application.port = port
         config = uvicorn.Config(
             application,
             lifespan="on",
@@ -93,13 +120,10 @@ async def served(
         server = _Server(config)
         task = asyncio.create_task(server.serve([listener]))
         try:
-            async with asyncio.timeout(60):
-                while not server.started:
-                    assert not task.done(), "the node did not start"
-                    await asyncio.sleep(0.005)
+            await server.ready.wait()
             https = settings.tls_cert is not None
             async with RenderServerProxy(
-                host, application.port, TOKEN, scheme="https" if https else "http", ca=settings.tls_cert, pin=https
+                host, port, TOKEN, scheme="https" if https else "http", ca=settings.tls_cert, pin=https
             ) as proxy:
                 yield Served(application, proxy, folder / name)
         finally:
