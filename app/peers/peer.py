@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from typing import Final
+
+import structlog
 
 from app.peers.client import PeerClient
 from client.addresses import Address
-from client.errors import ConnectionFailed
+from client.errors import ConnectionFailed, ZordonError
 from client.models import HelloAnswer, NodeBrief, NodeState, PeerNode
+
+log = structlog.get_logger(__name__)
+
+BYE_PATH: Final = "/api/peers/bye"
+BYE_SECONDS: Final = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +97,14 @@ class Peer:
         """Nobody asks it any more. Returns its client, for whoever closes it."""
         before, self._client = self._client, None
         return before
+
+    async def say_bye(self) -> None:
+        """Tell it that this node stops; if it does not hear that, it notices by itself."""
+        try:
+            async with asyncio.timeout(BYE_SECONDS):
+                await self.client.post(BYE_PATH, {}, timeout=BYE_SECONDS)
+        except (TimeoutError, ZordonError) as error:
+            log.debug("a node did not hear our goodbye", node=self.name, reason=str(error))
 
     def age(self) -> float | None:
         """Seconds since it answered last."""

@@ -28,8 +28,6 @@ log = structlog.get_logger(__name__)
 
 MAX_TOLD: Final = 200
 """The most nodes of which another one is told."""
-BYE_PATH: Final = "/api/peers/bye"
-BYE_SECONDS: Final = 1.0
 LEAST_PATIENCE: Final = 2.0
 """How long an answer to a hello or a beat is waited for at least, in seconds."""
 _LEFT: Final = "it was stopped"
@@ -181,14 +179,7 @@ class Peers:
 
     async def _leave(self) -> None:
         await self._contacts.stop()
-        await asyncio.gather(*(self._say_bye(peer) for peer in self.usable()))
-
-    async def _say_bye(self, peer: Peer) -> None:
-        try:
-            async with asyncio.timeout(BYE_SECONDS):
-                await peer.client.post(BYE_PATH, {}, timeout=BYE_SECONDS)
-        except (TimeoutError, ZordonError) as error:
-            log.debug("a node did not hear our goodbye", node=peer.name, reason=str(error))
+        await asyncio.gather(*(peer.say_bye() for peer in self.usable()))
 
     # --- what another node has said ------------------------------------------------------------------------------
 
