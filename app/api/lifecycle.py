@@ -122,10 +122,12 @@ async def retry_job(parts: PartsOf, who: WhoOf, job_id: str) -> Response:
     response_class=Response,
     responses=text("The word success.") | failures(s400=NO_JOB),
 )
-async def delete_job(parts: PartsOf, job_id: str, confirm: Confirm) -> Response:
+async def delete_job(parts: PartsOf, who: WhoOf, job_id: str, confirm: Confirm) -> Response:
     """Stop a job, then remove it with its subjobs, outputs and previews, and its upload if no other job uses it. A
-    project that is read in place is never touched."""
+    project that is read in place is never touched. Another node may delete what it has submitted; everything else takes
+    the role `admin`."""
     _confirmed(confirm)
+    await check_is_own(who, parts.jobs, job_id)
     await parts.jobs.delete(job_id)
     return plain(DONE)
 

@@ -81,8 +81,8 @@ ROLES: Final[Mapping[str, Role | None]] = {
     "update_subjob": Role.PEER,
     "beat": Role.PEER,
     "bye": Role.PEER,
+    "delete_job": Role.PEER,  # what it has submitted itself; of everybody's, an administrator
     # What cannot be undone, costs the machine, or gives rights away.
-    "delete_job": Role.ADMIN,
     "pause_node": Role.ADMIN,
     "resume_node": Role.ADMIN,
     "change_node": Role.ADMIN,

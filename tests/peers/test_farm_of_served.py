@@ -166,6 +166,10 @@ async def test_a_peer_asks_as_a_peer_and_for_no_more(tmp_path: Path) -> None:
             await peer.client.post(f"/api/jobs/{of_ada.id}/cancel", params={"confirm": True})
         assert (await peer.client.post(f"/api/jobs/{made['id']}/cancel", params={"confirm": True})).status_code == 200
         with pytest.raises(Forbidden):
+            await peer.client.post(f"/api/jobs/{of_ada.id}/delete", params={"confirm": True})
+        assert (await peer.client.post(f"/api/jobs/{made['id']}/delete", params={"confirm": True})).status_code == 200
+        assert [job.id for job in (await ada.proxy.get_jobs()).jobs] == [of_ada.id]
+        with pytest.raises(Forbidden):
             await peer.client.get("/api/tokens")
 
 

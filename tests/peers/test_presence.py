@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from pathlib import Path
 
@@ -11,6 +12,8 @@ import pytest
 from client.models import NodeState
 from tests.peers.farm import farm_node, nodes_until
 from tests.peers.served import served
+
+FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 
 
 async def test_one_address_on_one_side_is_enough(tmp_path: Path) -> None:
@@ -64,3 +67,18 @@ async def test_a_process_that_ends_has_left_or_is_away(tmp_path: Path, number: s
         else:
             assert there["second"].state is NodeState.AWAY
             assert "does not answer" in there["second"].reason
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not FAKETIME.exists(), reason="libfaketime is not installed (Debian: apt-get install libfaketime)")
+@pytest.mark.parametrize(("offset", "words"), [("+90s", "ahead of"), ("-90s", "behind")])
+async def test_a_clock_that_is_wrong_is_told_with_its_error(tmp_path: Path, offset: str, words: str) -> None:
+    wrong = {"LD_PRELOAD": str(FAKETIME), "FAKETIME": offset, "FAKETIME_DONT_FAKE_MONOTONIC": "1"}
+    async with farm_node(tmp_path, "first") as first, farm_node(tmp_path, "second", first, **wrong) as second:
+        here = await nodes_until(second, lambda nodes: "first" in nodes and bool(nodes["first"].reason))
+        assert here["first"].state is NodeState.REFUSED
+        other = "behind" if words == "ahead of" else "ahead of"
+        found = re.search(rf"its clock is (\d+) seconds {other}", here["first"].reason)
+        assert found is not None, here["first"].reason
+        assert 80 <= int(found[1]) <= 100
+        assert "NTP" in here["first"].reason
