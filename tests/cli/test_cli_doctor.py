@@ -22,7 +22,7 @@ from tests.support.running_service import Ran, Service, run_zordon
 
 CHECKS = ["python", "packages", "data folder", "token", "ffmpeg", "blender", "libraries", "port", "clock", "settings"]
 CHECKS += ["user", "open files", "file system", "shm", "time order", "service", "leftovers", "set aside"]
-CHECKS += ["https", "sources"]
+CHECKS += ["https", "sources", "farm", "multicast", "nodes"]
 
 
 def doctor(data_dir: Path, port: int, **environment: str) -> tuple[Ran, dict[str, dict[str, str]]]:
