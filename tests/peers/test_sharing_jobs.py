@@ -10,6 +10,9 @@ from client.models import AddJob, Job, JobStatus
 from tests.peers.farm import farm_node, job_until, nodes_until
 
 
+ONE_SLOT = {"ZORDON_SLOTS": '{"testpattern": 1}'}
+
+
 def pattern(frames: str, seconds: float = 0.05, **fields: object) -> AddJob:
     """A test pattern job."""
     return AddJob.model_validate(
@@ -29,10 +32,9 @@ async def rendered_by(node: RenderServerProxy, job: Job) -> Counter[str]:
 
 
 async def test_one_job_is_rendered_by_all_nodes_and_its_frames_come_home(tmp_path: Path) -> None:
-    one_slot = {"ZORDON_SLOTS": '{"testpattern": 1}'}
     async with (
-        farm_node(tmp_path, "first", **one_slot) as first,
-        farm_node(tmp_path, "second", first, **one_slot) as second,
+        farm_node(tmp_path, "first", **ONE_SLOT) as first,
+        farm_node(tmp_path, "second", first, **ONE_SLOT) as second,
     ):
         await nodes_until(first, lambda nodes: "second" in nodes and nodes["second"].state == "online")
         job = await submitted(first, pattern("1-60", 0.1))
