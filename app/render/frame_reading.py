@@ -16,7 +16,7 @@ from pathlib import Path
 from app.jobs.feed import Feed
 from app.jobs.folders import DataFolder
 from app.jobs.known import JobNotFound
-from app.jobs.record import JobRecord, JobSpec
+from app.jobs.record import JobRecord, JobSpec, RunningChunk
 from app.jobs.service import JobService
 from app.jobs.subjobs import ambiguous, subjobs_of
 from app.outputs.collection import Share, collect, names_by_file
@@ -106,7 +106,7 @@ class FrameReader:
             for chunk in state.running:
                 if held := page.of(renderer.record, chunk.positions):
                     running |= held
-                    at_work.append(self._running(renderer.record, chunk.attempt, chunk.began, whole.notation(held)))
+                    at_work.append(self._running(renderer.record, chunk, whole.notation(held)))
         failed -= done
         waiting = positions - done - failed - running
         times, files = _outputs(renderers, whole.frames_at(done), len(record.spec.children) > 0)
@@ -125,14 +125,14 @@ class FrameReader:
             video=_video(renderers) if not record.spec.children else None,
         )
 
-    def _running(self, record: JobRecord, attempt: str, began: float | None, frames: str) -> RunningFrames:
-        fraction, current = self._of_attempt(record.id, attempt)
+    def _running(self, record: JobRecord, chunk: RunningChunk, frames: str) -> RunningFrames:
+        fraction, current = self._of_attempt(record.id, chunk.attempt)
         of = 1 if record.spec.divisible else len(record.spec.frames)
         return RunningFrames(
             frames=frames,
-            attempt=attempt,
-            node=record.spec.hostname,
-            since=None if began is None else datetime.fromtimestamp(began, UTC),
+            attempt=chunk.attempt,
+            node=chunk.node or record.spec.hostname,
+            since=None if chunk.began is None else datetime.fromtimestamp(chunk.began, UTC),
             percent=round(100.0 * min(1.0, fraction / of), 1),
             current=current,
         )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.metadata
 import json
 import math
+import os
 import re
 import sys
 from collections.abc import Sequence
@@ -41,6 +42,8 @@ from engines.contract import (
 from engines.frames import FrameSet
 from engines.testpattern.options import TestPatternOptions, frames_of
 
+SLOWNESS = "TESTPATTERN_SLOWNESS"
+"""In the environment of the service: see :func:`_slowness`."""
 RUNNER = Path(__file__).with_name("runner.py")
 _ISOLATED = ("-I", "-S")  # neither the user's settings nor site-packages: both cost start-up time
 _CRASHED = re.compile(r"the test pattern crashes at frame (-?\d+), as told")
@@ -125,7 +128,7 @@ class TestPatternEngine(Engine):
         argv = [str(session.version.path), *_ISOLATED, str(RUNNER), "--name", session.name]
         argv += ["--width", str(options.width), "--height", str(options.height)]
         if options.seconds_per_frame:
-            argv += ["--seconds", str(options.seconds_per_frame)]
+            argv += ["--seconds", str(options.seconds_per_frame * _slowness())]
         for what, notation in (
             ("fail", options.fail_frames),
             ("crash", options.crash_frames),
@@ -197,6 +200,14 @@ def _within(number: float, most: float) -> float:
     if not (math.isfinite(number) and 0 <= number <= most):
         raise ValueError(number)
     return number
+
+
+def _slowness() -> float:
+    """How many times slower than asked this machine is to seem, for benchmarks of farms of unequal machines."""
+    try:
+        return _within(float(os.environ.get(SLOWNESS, "1")), 1000.0)
+    except ValueError:
+        return 1.0
 
 
 def _own_version() -> str:

@@ -1,0 +1,99 @@
+"""Farms of real services on this machine, a slot each: for the benchmarks of what several nodes do together.
+
+The test pattern renders without a processor, so that a node that takes a second a frame is one, however few cores there
+are here. Every node is a process of its own on a port of its own; that they are on one machine costs them, not us.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import psutil
+
+from app.cli.own_service import own_service
+from client import RenderServerProxy
+from client.models import AddJob, Job, NodeState
+from engines.testpattern.engine import SLOWNESS
+
+SETTINGS = {
+    "ZORDON_ENGINE_SOURCES": "[]",
+    "ZORDON_FARM_SECRET": "a secret of the benchmarks' farm",
+    "ZORDON_DISCOVERY": "false",
+    "ZORDON_SLOTS": '{"testpattern": 1}',
+}
+
+
+@dataclass(frozen=True)
+class Node:
+    """One service."""
+
+    name: str
+    folder: Path
+    proxy: RenderServerProxy
+
+    def kill(self) -> None:
+        """End it and its engines at once, as a power cut does."""
+        for process in psutil.Process().children():
+            if str(self.folder) in process.cmdline():
+                for one in (process, *process.children(recursive=True)):
+                    one.kill()
+
+
+@asynccontextmanager
+async def nodes(folder: Path, slowness: Sequence[float]) -> AsyncIterator[list[Node]]:
+    """So many nodes as there are factors, which know of each other; the first one is to be asked for jobs."""
+    async with AsyncExitStack() as stack:
+        found: list[Node] = []
+        for number, factor in enumerate(slowness):
+            name = f"node{number:02}"
+            settings = {**SETTINGS, "ZORDON_NAME": name, SLOWNESS: str(factor)}
+            if found:
+                settings["ZORDON_PEERS"] = found[0].proxy.connection.address
+            proxy = await stack.enter_async_context(own_service(folder / name, settings))
+            token = await asyncio.to_thread((folder / name / "token").read_text)
+            own = RenderServerProxy("127.0.0.1", proxy.connection.port, token.strip())
+            found.append(Node(name, folder / name, await stack.enter_async_context(own)))
+        async with asyncio.timeout(120):
+            while await online(found[0]) < len(found):  # noqa: ASYNC110 - another process knows
+                await asyncio.sleep(0.1)
+        yield found
+
+
+async def online(node: Node) -> int:
+    """How many nodes it can use, itself included."""
+    return sum(1 for one in (await node.proxy.get_nodes()).nodes if one.state is NodeState.ONLINE)
+
+
+async def submit(node: Node, frames: int, seconds: float) -> Job:
+    """A job of the test pattern, pictures of 64 x 36 pixels."""
+    args = {"seconds_per_frame": seconds, "width": 64, "height": 36}
+    job = AddJob.model_validate({"renderer": "testpattern", "name": "bench", "frames": f"1-{frames}", "args": args})
+    return (await node.proxy.create_job(job))[0]
+
+
+async def until(node: Node, job: Job, frames: int, seconds: float) -> tuple[Job, float]:
+    """The job when so many frames of it are done or it has ended, and the moment by ``time.monotonic()``.
+
+    Raises:
+        TimeoutError: it takes longer than ``seconds``.
+    """
+    token: str | None = None
+    async with asyncio.timeout(seconds):
+        while True:
+            found = await node.proxy.long_poll_delta(token)
+            if found is None:
+                continue
+            token = found.token
+            for one in found.jobs:
+                if one.id == job.id and (one.frames_done >= frames or one.status.ended):
+                    return one, time.monotonic()
+
+
+async def ended(node: Node, job: Job, seconds: float) -> tuple[Job, float]:
+    """The same for its end."""
+    return await until(node, job, job.total_frames + 1, seconds)
