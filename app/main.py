@@ -323,7 +323,9 @@ class Application:
                 copies=copies,
                 supervisor=supervisor,
                 frames=FrameReader(jobs, feed, folders, manifests, supervisor.of_attempt),
-                explaining=Explaining(jobs, feed, store, catalog, folders, supervisor.space, duty.held_back),
+                explaining=Explaining(
+                    jobs, feed, store, catalog, folders, supervisor.space, duty.held_back, lanes.told
+                ),
                 peers=peers,
                 lanes=lanes,
                 trust=Trust(farm, me),

@@ -2,8 +2,8 @@
 nodes that only take their time. A thousand nodes and a million frames; and the case of ``bench.makespan``, beside the
 even split of the reference.
 
-What is simulated is what is decided: who gets which frames when, deaths, takeovers. What a message, a process and a file
-cost is a constant (:data:`app.jobs.sharing.HANDOVER_SECONDS`).
+What is simulated is what is decided: who gets which frames when, deaths, takeovers. What a message, a process and a
+file cost is a constant (:data:`app.jobs.sharing.HANDOVER_SECONDS`).
 """
 
 from __future__ import annotations
@@ -49,11 +49,16 @@ class Share:
 class Node:
     """One slot somewhere."""
 
-    name: str
+    number: int
     seconds: float  # that a frame takes
     known: float | None = None  # what was measured
     shares: list[Share] = field(default_factory=list)
     dead: bool = False
+
+    @property
+    def name(self) -> str:
+        """Its id."""
+        return str(self.number)
 
 
 @dataclass
@@ -122,11 +127,7 @@ class Simulation:
         """Begin the next share, if none is under way."""
         if node.shares and node.shares[0].began is None and not node.dead:
             node.shares[0].began = node.shares[0].last = self.now
-            self._at(
-                node.seconds + HANDOVER_SECONDS / 2,
-                "frame",
-                self.nodes.index(node) if len(self.nodes) < 50 else int(node.name),
-            )
+            self._at(node.seconds + HANDOVER_SECONDS / 2, "frame", node.number)
         if not node.dead:
             self._give(node)
 
@@ -145,7 +146,7 @@ class Simulation:
         if self.dies is not None and len(self.record.state.done) >= self.dies[1]:
             dead, self.dies = self.nodes[self.dies[0]], None
             dead.dead, self.died = True, self.now
-            self._at(DEAD_AFTER, "found dead", self.nodes.index(dead))
+            self._at(DEAD_AFTER, "found dead", dead.number)
         if one.attempt not in self._owner:
             return
         if one.frames:
@@ -201,7 +202,7 @@ class Simulation:
 def measure(options: Options, report: Report) -> None:
     """The case of ``bench.makespan``, then the large farm."""
     frames, seconds = 500, 2.0
-    nodes = [Node(str(number), seconds * factor) for number, factor in enumerate(SLOWNESS)]
+    nodes = [Node(number, seconds * factor) for number, factor in enumerate(SLOWNESS)]
     case = Simulation(nodes, frames, dies=(DIES, frames // 2))
     case.run()
     everybody = sum(1 / node.seconds for node in nodes)
@@ -211,7 +212,7 @@ def measure(options: Options, report: Report) -> None:
     report(Figure("500 chunks, 8 nodes, simulated", "s", case.now, ideal, "ideal", goal, reached, note))
     count, frames = (50, 5_000) if options.quick else (1_000, 1_000_000)
     chance = random.Random(5)
-    large = [Node(str(number), chance.uniform(2.0, 20.0)) for number in range(count)]
+    large = [Node(number, chance.uniform(2.0, 20.0)) for number in range(count)]
     before = psutil.Process().memory_info().rss
     began = time.monotonic()
     farm = Simulation(large, frames)

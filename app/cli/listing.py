@@ -41,7 +41,7 @@ def jobs(
         table.add_column(heading, no_wrap=heading == "ID", overflow="fold" if heading == "Name" else "ellipsis")
     for heading in ("Frames", "%"):
         table.add_column(heading, justify="right", no_wrap=True)
-    for heading in ("Engine", "Age", "Why"):
+    for heading in ("Engine", "Nodes", "Age", "Why"):
         table.add_column(heading, no_wrap=heading != "Why", overflow="fold" if heading == "Why" else "ellipsis")
     for job in found:
         table.add_row(
@@ -51,6 +51,7 @@ def jobs(
             f"{job.frames_done}/{job.total_frames}",
             f"{job.percent_complete:.0f}",
             Text(f"{job.engine} {job.engine_version}"),
+            Text(clean(", ".join(job.nodes) if len(job.nodes) < 4 else f"{len(job.nodes)} nodes")),
             age(job.date_created),
             Text(clean(job.reason), style="dim"),
         )

@@ -182,6 +182,8 @@ def report_end(jobs: Sequence[Job]) -> None:
 def _state(job: Job) -> str:
     """Status and why, in one line."""
     parts = [job.status.value.replace("_", " ")]
+    if len(job.nodes) > 1 or (job.nodes and job.nodes != [job.hostname]):
+        parts.append(clean(f"on {', '.join(job.nodes)}"))
     if job.current and not job.status.ended:
         parts.append(clean(job.current))
     elif job.reason:

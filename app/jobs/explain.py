@@ -85,6 +85,7 @@ class Facts:
     last_failure: str = ""  # what the last failed attempt said
     log: Sequence[str] = ()  # last lines of the job's log
     held: str = ""  # why this node begins nothing of it now
+    elsewhere: Sequence[str] = ()  # what other nodes have of it, and why others have nothing, a sentence each
     children: Mapping[str, JobStatus] = field(default_factory=dict)  # those that are still there
 
 
@@ -100,6 +101,8 @@ def explain(record: JobRecord, facts: Facts) -> Explanation:
     story = _TELLERS[record.status](record, facts)
     unwell = record.status in (JobStatus.ERROR, JobStatus.CANCELLED) or bool(record.state.errors)
     ended_well = record.status is JobStatus.COMPLETED
+    if record.status in (JobStatus.NOT_STARTED, JobStatus.RUNNING):
+        story.sentences += facts.elsewhere
     if facts.unsaved:
         story.sentences.insert(0, _sentence(facts.unsaved))
         story.help.insert(0, "Mend the disk of the data folder: zordon doctor says what is wrong with it.")

@@ -91,6 +91,8 @@ class Choosing:
         standing = self._lanes.standing.get(record.id, {}).get(peer.id)
         if standing is not None and standing.refusal:
             return standing.refusal
+        if pause := self._lanes.troubles.pause(record.id, peer.id):
+            return pause
         return unfit(spec, peer.brief) or too_many(self._at_work(record), peer.id, spec.max_nodes)
 
     def _at_work(self, record: JobRecord) -> Iterator[str]:
@@ -171,6 +173,21 @@ class Choosing:
         if remote is not None:
             self._lanes.release(remote, f"{who} is free, and {remote.peer.name} had not begun it")
 
+    def told(self, record: JobRecord) -> list[str]:
+        """See :meth:`app.peers.lanes.Lanes.told`."""
+        told: list[str] = []
+        frames = record.spec.frames
+        for peer in self._lanes.peers.all():
+            has = [one for one in self._lanes.of_node(peer.id) if one.job == record.id]
+            for one in has:
+                does = "renders" if one.begun else "is about to render"
+                told.append(f"{peer.name} {does} frames {frames.notation(one.wanted())[:200]}.")
+            if not has and not peer.usable:
+                told.append(f"{peer.name} does not help: {peer.reason or peer.state.value}.")
+            elif not has and (why := self.why_not(record, peer)):
+                told.append(f"{peer.name} does not help: {why}.")
+        return told
+
     # --- for the slots of this node ------------------------------------------------------------------------------
 
     def local_share(self, record: JobRecord) -> int | None:
@@ -186,7 +203,8 @@ class Choosing:
         if not self._lanes.remotes:
             return None
         for record in self._candidates(engine):
-            if self._local_slots(record) and self._takeover(record, "") is not None:
+            version = self._supervisor.catalog.find(engine, record.spec.engine_version)
+            if version is not None and self._local_slots(record) and self._takeover(record, "") is not None:
                 return record
         return None
 

@@ -20,6 +20,7 @@ from app.jobs import queries
 from app.jobs.events import (
     AttemptEnded,
     AttemptFailed,
+    AttemptHeld,
     AttemptReleased,
     AttemptStarted,
     Effect,
@@ -45,10 +46,12 @@ from app.peers.remote import (
     Came,
     Outcome,
     RemoteAttempt,
+    Short,
     causes,
     frames_of,
     verified_event,
 )
+from app.peers.troubles import Troubles
 from app.render.supervisor import Supervisor
 from client.errors import ZordonError
 from client.models import JobStatus, NodeState, SubjobAnswer, SubjobUpdate
@@ -83,6 +86,7 @@ class Lanes:
         self.offered: dict[str, None] = {}  # ids of jobs that may have frames to give
         self.since: dict[str, float] = {}  # when an attempt's last frame came, or it began, by time.monotonic()
         self.standing: dict[str, dict[str, Standing]] = {}  # by job and node
+        self.troubles = Troubles()
         self.supervisor = supervisor
         self.peers = peers
         self._jobs = supervisor.jobs
@@ -321,6 +325,7 @@ class Lanes:
         if self.supervisor.on_frames is not None and version is not None:
             self.supervisor.on_frames(record, version, remote.work.colour)
         self._note(remote, Standing.with_frame)
+        self.troubles.over(remote.job, remote.node)
 
     def _adopt(self, remote: RemoteAttempt, record: JobRecord, positions: IndexSet, seconds: float | None) -> None:
         fresh, now = f"{record.id}-{record.state.attempts + 1}", time.time()
@@ -346,7 +351,16 @@ class Lanes:
         elif isinstance(outcome, Broke):
             if outcome.fault:
                 self._note(remote, lambda standing: standing.with_failure(outcome.reason))
+            else:
+                self.troubles.note(remote.job, remote.node, outcome.reason)
             self.release(remote, f"{remote.peer.name}: {outcome.reason}")
+        elif isinstance(outcome, Short):
+            now, reason = time.time(), outcome.reason
+            remote.work.log.say(f"attempt {remote.attempt} waits for space on the disk: {reason}")
+            end = queries.end_attempt(remote.attempt, now, FailureCause.DISK.value, reason)
+            held = AttemptHeld(remote.attempt, reason, now)
+            self._jobs.apply(remote.job, held, end, queries.end_subjob(remote.attempt))
+            self._forget(remote)
 
     def _came(self, remote: RemoteAttempt, update: SubjobUpdate) -> None:
         record, now, left = self._jobs.live(remote.job), time.time(), remote.wanted()
@@ -433,6 +447,10 @@ class Lanes:
         """What a node has."""
         return (one for one in list(self.remotes.values()) if one.node == node_id)
 
+    def told(self, record: JobRecord) -> list[str]:
+        """What other nodes have of a job, and why others have nothing, a sentence each."""
+        return self._choosing.told(record)
+
     # --- what happens around -------------------------------------------------------------------------------------
 
     def _effect(self, record: JobRecord, effect: Effect) -> None:
@@ -448,6 +466,7 @@ class Lanes:
         elif isinstance(effect, Ended):
             self.offered.pop(record.id, None)
             self.standing.pop(record.id, None)
+            self.troubles.forget(record.id)
             for attempt in [one for one, row in self._loose.items() if row.job == record.id]:
                 del self._loose[attempt]
             self._jobs.note(queries.end_subjobs_of(record.id))

@@ -13,6 +13,7 @@ from dataclasses import dataclass, field
 from typing import Final
 from urllib.parse import quote
 
+import structlog
 from pydantic import JsonValue, TypeAdapter
 
 from app.jobs.events import FramesVerified
@@ -29,6 +30,8 @@ from client.errors import JobNotFound, RequestRefused, TransferFailed, ZordonErr
 from client.models import Job, JobStatus, OutputEntry, SubjobUpdate
 from engines.contract import Chunk, ExpectedOutput, FailureCause, Refusal
 from engines.frames import FrameSet, FrameSetError, IndexSet
+
+log = structlog.get_logger(__name__)
 
 SILENCE_SECONDS: Final = 15.0
 """After so long without an update a node is asked how its subjob is."""
@@ -54,11 +57,18 @@ class Broke:
 
 
 @dataclass(frozen=True, slots=True)
+class Short:
+    """What came cannot be kept: there is no space on the disk of this node."""
+
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
 class LetGo:
     """Somebody else has decided that the attempt is over."""
 
 
-Outcome = Came | Broke | LetGo
+Outcome = Came | Broke | Short | LetGo
 
 Bring = Callable[[JobRecord, Peer], Awaitable[str | None]]
 """Brings the project of a job and its engine version to a node; gives the id of the tree there, None if the job has no
@@ -149,14 +159,20 @@ class RemoteAttempt:
             return await self._follow()
         except JobNotFound:
             return Broke(f"{self.peer.name} does not know its subjob any more", fault=False)
-        except RequestRefused as error:
-            return Broke(f"{self.peer.name} refuses it: {error}", fault=True)
+        except (RequestRefused, TransferFailed) as error:
+            return Broke(str(error), fault=True)
         except ZordonError as error:
             return Broke(str(error), fault=False)
-        except (Refusal, LookupError) as error:
-            return Broke(f"it cannot be given away: {error}", fault=False)
-        except StoreError as error:
-            return Broke(str(error), fault=False)
+        except VerificationError as error:
+            free, space = await self.supervisor.space.free(), self.supervisor.space
+            if error.cause is FailureCause.DISK and space.is_short(free, self.job):
+                return Short(str(error))
+            return Broke(f"what has come cannot be counted: {error}", fault=error.cause is not FailureCause.DISK)
+        except (Refusal, LookupError, StoreError, OSError) as error:
+            return Broke(f"it cannot be followed here: {error}", fault=False)
+        except Exception as error:  # whatever an engine of somebody else raises, the others go on
+            log.exception("an engine or the service has a fault", job=self.job, attempt=self.attempt)
+            return Broke(f"there is a fault in the service ({type(error).__name__}): {error}", fault=True)
 
     # --- asking for it -------------------------------------------------------------------------------------------
 
@@ -303,8 +319,6 @@ class RemoteAttempt:
         self._keeping = asyncio.get_running_loop().create_task(keep)
         try:
             await asyncio.shield(self._keeping)
-        except VerificationError as error:
-            raise TransferFailed(f"what {self.peer.name} has made cannot be counted: {error}") from error
         finally:
             if not self._keeping.done():
                 await asyncio.wait([self._keeping])

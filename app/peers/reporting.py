@@ -51,6 +51,7 @@ class Reporting:
         self._news: dict[str, asyncio.Event] = {}  # by id of the subjob
         self._tasks: set[asyncio.Task[None]] = set()
         self._closing = False
+        self._revision = 0
         jobs.on_effect(self._effect)
         jobs.on_event(self._event)
         peers.on_change(self._peer_changed)
@@ -141,7 +142,8 @@ class Reporting:
         peer = self._peers.get(origin.node)
         if peer is None or not peer.usable:
             return None
-        update = update_of(record, origin)
+        self._revision = max(self._revision + 1, time.time_ns() // 1_000_000)  # a clock may be set back
+        update = update_of(record, origin, self._revision)
         try:
             client = peer.client
             answer = await client.post(f"/api/jobs/{origin.parent}/subjob_update", update.model_dump(mode="json"))
@@ -181,7 +183,7 @@ class Reporting:
             log.error("a subjob cannot be forgotten; the next start tries again", job=job, reason=str(error))
 
 
-def update_of(record: JobRecord, origin: Origin) -> SubjobUpdate:
+def update_of(record: JobRecord, origin: Origin, revision: int) -> SubjobUpdate:
     """All there is to say of a subjob now."""
     spec, state = record.spec, record.state
     done = len(state.done)
@@ -191,7 +193,7 @@ def update_of(record: JobRecord, origin: Origin) -> SubjobUpdate:
         reason=state.reason[:1000],
         errors=[error[:1000] for error in state.errors[-5:]],
         attempt=origin.attempt,
-        revision=time.time_ns() // 1_000_000,
+        revision=revision,
         done_frames=spec.frames.notation(state.done),
         failed_frames=spec.frames.notation(state.failed),
         cause=state.cause,

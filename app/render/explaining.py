@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import orjson
@@ -39,7 +39,9 @@ class Explaining:
         folders: DataFolder,
         space: Space,
         held_back: Callable[[JobSpec], str],
+        elsewhere: Callable[[JobRecord], Sequence[str]],
     ) -> None:
+        """``elsewhere``: what other nodes have of a job, and why others have nothing, a sentence each."""
         self._jobs = jobs
         self._feed = feed
         self._store = store
@@ -47,6 +49,7 @@ class Explaining:
         self._folders = folders
         self._space = space
         self._held_back = held_back
+        self._elsewhere = elsewhere
 
     async def explain(self, job_id: str) -> Explanation:
         """Why a job is in its state, and what would help.
@@ -81,6 +84,7 @@ class Explaining:
             last_failure=failure,
             log=lines,
             held=self._held_back(record.spec),
+            elsewhere=self._elsewhere(record),
             children={child: self._jobs.status(child) for child in record.spec.children if child in self._jobs},
         )
         return explain(record, facts)

@@ -9,7 +9,6 @@ from client import RenderServerProxy
 from client.models import AddJob, Job, JobStatus
 from tests.peers.farm import farm_node, job_until, nodes_until
 
-
 ONE_SLOT = {"ZORDON_SLOTS": '{"testpattern": 1}'}
 
 

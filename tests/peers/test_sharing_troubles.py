@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Callable
 from pathlib import Path
 
 import psutil
+import pytest
 
 from client import RenderServerProxy
 from client.models import Job, JobStatus
 from tests.peers.farm import farm_node, job_until, nodes_until
 from tests.peers.test_sharing_jobs import ONE_SLOT, pattern, rendered_by, submitted
 from tests.support.fault_proxy import FaultProxy, to
+
+pytestmark = pytest.mark.slow
 
 
 def kill(folder: Path, name: str) -> None:
@@ -27,6 +31,14 @@ def kill(folder: Path, name: str) -> None:
 async def online(node: RenderServerProxy, *names: str) -> None:
     """Wait until a node can use the others."""
     await nodes_until(node, lambda nodes: all(one in nodes and nodes[one].state == "online" for one in names))
+
+
+async def there(node: RenderServerProxy, right: Callable[[list[Job]], bool]) -> None:
+    """Wait until the jobs of a node are as they should be."""
+    async with asyncio.timeout(60):
+        found = await node.get_jobs()
+        while not right(found.jobs):
+            found = await node.long_poll(found.token) or found
 
 
 async def whole(node: RenderServerProxy, job: Job, frames: int) -> Job:
@@ -67,67 +79,71 @@ async def test_a_parent_that_is_killed_takes_up_its_subjobs_where_they_are(tmp_p
 
 
 async def test_what_a_node_has_rendered_while_it_was_cut_off_is_handed_in(tmp_path: Path) -> None:
-    async with FaultProxy() as wire, farm_node(tmp_path, "first", **ONE_SLOT) as first:
-        async with FaultProxy() as back, farm_node(tmp_path, "second", back, through=wire, **ONE_SLOT) as second:
-            back.target = ("127.0.0.1", first.connection.port)
-            await online(first, "second")
-            await first.pause_node()
-            job = await submitted(first, pattern("1-8", 0.5))
-            await job_until(first, job.id, lambda job: "second" in job.nodes)
-            wire.swallow()
-            back.swallow()
-            await nodes_until(first, lambda nodes: nodes["second"].state == "away")
-            waiting = await job_until(first, job.id, lambda job: job.status is JobStatus.NOT_STARTED)
-            assert waiting.frames_done < 8
-            wire.mend()
-            back.mend()
-            await whole(first, job, 8)
-            assert "takes over what second has of attempt" in await first.get_job_logs(job.id)
-            assert {one.status for one in (await second.get_jobs()).jobs} == {JobStatus.COMPLETED}
+    async with (
+        FaultProxy() as wire,
+        FaultProxy() as back,
+        farm_node(tmp_path, "first", through=back, **ONE_SLOT) as first,
+        farm_node(tmp_path, "second", back, through=wire, **ONE_SLOT) as second,
+    ):
+        await online(first, "second")
+        await first.pause_node()
+        job = await submitted(first, pattern("1-8", 0.5))
+        await job_until(first, job.id, lambda job: "second" in job.nodes)
+        wire.swallow()
+        back.swallow()
+        await nodes_until(first, lambda nodes: nodes["second"].state == "away")
+        waiting = await job_until(first, job.id, lambda job: job.status is JobStatus.NOT_STARTED)
+        assert waiting.frames_done < 8
+        wire.mend()
+        back.mend()
+        await whole(first, job, 8)
+        assert "takes over what second has of attempt" in await first.get_job_logs(job.id)
+        assert {one.status for one in (await second.get_jobs()).jobs} == {JobStatus.COMPLETED}
 
 
 async def test_updates_that_are_lost_doubled_and_late_change_nothing(tmp_path: Path) -> None:
-    async with FaultProxy() as wire, FaultProxy() as back:
-        async with (
-            farm_node(tmp_path, "first", through=back, **ONE_SLOT) as first,
-            farm_node(tmp_path, "second", back, through=wire, **ONE_SLOT) as second,
-        ):
-            await online(first, "second")
-            back.lose_answers(to("/subjob_update"), times=4)
-            back.duplicate(to("/subjob_update"))
-            wire.lose_answers(to("/api/add_job"), times=2)
-            wire.duplicate(to("/api/add_job"))
-            wire.lose_answers(to("/download"), times=2)
-            job = await submitted(first, pattern("1-40", 0.1))
-            held = back.hold(to("/subjob_update"), times=1)
-            await held.caught()
-            await job_until(first, job.id, lambda job: job.frames_done >= 10)
-            held.release()
-            await whole(first, job, 40)
-            assert (await rendered_by(first, job))["second"]
-            shares = [one.origin.attempt for one in (await second.get_jobs()).jobs if one.origin is not None]
-            assert len(shares) == len(set(shares)), "a share was made twice"
+    async with (
+        FaultProxy() as wire,
+        FaultProxy() as back,
+        farm_node(tmp_path, "first", through=back, **ONE_SLOT) as first,
+        farm_node(tmp_path, "second", back, through=wire, **ONE_SLOT) as second,
+    ):
+        await online(first, "second")
+        back.lose_answers(to("/subjob_update"), times=4)
+        back.duplicate(to("/subjob_update"))
+        wire.lose_answers(to("/api/add_job"), times=2)
+        wire.duplicate(to("/api/add_job"))
+        wire.lose_answers(to("/download"), times=2)
+        job = await submitted(first, pattern("1-40", 0.1))
+        held = back.hold(to("/subjob_update"), times=1)
+        await held.caught()
+        await job_until(first, job.id, lambda job: job.frames_done >= 10)
+        held.release()
+        await whole(first, job, 40)
+        assert (await rendered_by(first, job))["second"]
+        shares = [one.origin.attempt for one in (await second.get_jobs()).jobs if one.origin is not None]
+        assert len(shares) == len(set(shares)), "a share was made twice"
 
 
 async def test_a_job_that_is_cancelled_is_cancelled_everywhere_also_where_nobody_answers(tmp_path: Path) -> None:
-    async with FaultProxy() as wire, FaultProxy() as back, farm_node(tmp_path, "first", **ONE_SLOT) as first:
-        async with farm_node(tmp_path, "second", back, through=wire, **ONE_SLOT) as second:
-            back.target = ("127.0.0.1", first.connection.port)
-            await online(first, "second")
-            job = await submitted(first, pattern("1-40", 60))
-            await job_until(first, job.id, lambda job: "second" in job.nodes)
-            while not (await second.get_jobs()).jobs:
-                await asyncio.sleep(0.05)  # until it has arrived there
-            wire.swallow()
-            back.swallow()
-            cancelled = await first.cancel_job(job.id)
-            assert cancelled.status is JobStatus.CANCELLED
-            assert (await second.get_jobs()).jobs
-            wire.mend()
-            back.mend()
-            async with asyncio.timeout(60):
-                while (await second.get_jobs()).jobs:
-                    await asyncio.sleep(0.05)  # it is deleted there, and nobody is told
+    async with (
+        FaultProxy() as wire,
+        FaultProxy() as back,
+        farm_node(tmp_path, "first", through=back, **ONE_SLOT) as first,
+        farm_node(tmp_path, "second", back, through=wire, **ONE_SLOT) as second,
+    ):
+        await online(first, "second")
+        job = await submitted(first, pattern("1-40", 60))
+        await job_until(first, job.id, lambda job: "second" in job.nodes)
+        await there(second, lambda jobs: bool(jobs))
+        wire.swallow()
+        back.swallow()
+        cancelled = await first.cancel_job(job.id)
+        assert cancelled.status is JobStatus.CANCELLED
+        assert (await second.get_jobs()).jobs
+        wire.mend()
+        back.mend()
+        await there(second, lambda jobs: not jobs)  # it is deleted there
 
 
 async def test_a_node_that_rests_gives_back_what_it_has_not_begun(tmp_path: Path) -> None:
