@@ -30,8 +30,12 @@ from app.api import build_api
 from app.api.front import Front
 from app.api.parts import Parts
 from app.api.request_log import RequestLog
+from app.content.checkouts import Checkouts
+from app.content.projects import ProjectTrees
+from app.content.store import ContentStore
 from app.installs.copies import ManagedCopies
 from app.installs.demand import Demand
+from app.installs.giving import CopyArchives
 from app.installs.installs import Installs
 from app.installs.offers import Offers
 from app.installs.proof import Prover
@@ -60,7 +64,9 @@ from app.outputs.manifest import Manifests
 from app.outputs.previews import Previews
 from app.outputs.worker import WorkerUser
 from app.outputs.workers import Workers
+from app.peers.bringing import Bringing
 from app.peers.discovery import Discovery
+from app.peers.fetching import Fetching
 from app.peers.greeting import Me
 from app.peers.joining import Joining
 from app.peers.known import KnownNodes
@@ -68,6 +74,7 @@ from app.peers.lanes import Lanes
 from app.peers.neighbours import Neighbours
 from app.peers.own import OwnBrief
 from app.peers.pairing import PairingDesk
+from app.peers.preparing import Preparing
 from app.peers.registry import Peers
 from app.peers.reporting import Reporting
 from app.peers.secret import FarmSecret
@@ -85,7 +92,8 @@ from app.render.supervisor import Supervisor
 from app.settings import Settings, SettingsError
 from app.version import APP_VERSION
 from client.addresses import parse_address
-from engines.contract import Engine, EngineVersion, ProjectInfo
+from client.models.farm import MAX_TREES
+from engines.contract import Engine, EngineVersion, Packing, ProjectInfo
 
 log = structlog.get_logger(__name__)
 
@@ -154,6 +162,12 @@ class Application:
             me = Me(node_id, settings.name, secrets.token_hex(8), fingerprint)
             adopt_orphans()
             await asyncio.to_thread(check_store, folders)
+            content = ContentStore(
+                folders.content,
+                settings.content_budget_bytes,
+                forgotten=lambda tree: folders.throw_away(folders.projects / tree),
+            )
+            await asyncio.to_thread(content.open)
             store = Store(folders.database)
             await store.open()
             stack.push_async_callback(store.close)
@@ -206,7 +220,7 @@ class Application:
             duty.on_change(jobs.show_again)
             stack.callback(duty.close)
             asking = await stack.enter_async_context(httpx.AsyncClient(headers={"User-Agent": f"Zordon/{APP_VERSION}"}))
-            offers = Offers(configured_sources(settings, asking))
+            offers = Offers(configured_sources(settings, asking, lambda: self._peers.usable() if self._peers else ()))
             installs = Installs(folders, store, catalog, offers, Prover(workers, confinement).prove)
             stack.push_async_callback(installs.close)
             demand = Demand(settings, jobs, catalog, installs, feed)
@@ -255,11 +269,28 @@ class Application:
                 await asyncio.to_thread(confinement.make, (), project)
                 return await readers.run_within(settings.inspect_seconds, engine.inspect, project)
 
+            async def pack(
+                engine: Engine, project: Path, root: Path | None, work: Path, around: Path | None
+            ) -> Packing:
+                await asyncio.to_thread(confinement.make, (), project)
+                await asyncio.to_thread(confinement.lend_work, work)
+                return await readers.run(engine.pack, project, root, work, around)
+
+            trees = ProjectTrees(folders, content, pack, settings.local_roots)
+            stack.push_async_callback(trees.close)
+
+            def trees_in_use() -> set[str]:
+                own = (trees.known(record.spec) for record in jobs.live_records())
+                return jobs.projects_in_use() | {built.tree.id for built in own if built is not None}
+
+            checkouts = Checkouts(folders, content)
             arriving = Arriving(settings, folders)
             await arriving.load()
             stack.push_async_callback(arriving.close)
             arriving.start()
-            intake = Intake(settings, folders, jobs, catalog, inspect, demand.offered, arriving=arriving)
+            intake = Intake(
+                settings, folders, jobs, catalog, inspect, demand.offered, arriving=arriving, check_out=checkouts.of
+            )
             stack.push_async_callback(intake.close)
 
             def slots() -> dict[str, int]:
@@ -295,6 +326,7 @@ class Application:
             stack.push_async_callback(lanes.close)
             reporting = Reporting(store, jobs, peers)
             stack.push_async_callback(reporting.close)
+            lanes.bring = Bringing(trees, catalog, peers)
             await lanes.load()
             lanes.start()
             await reporting.start()
@@ -304,6 +336,12 @@ class Application:
             discovery = Discovery(settings, me, peers, lambda: self.port)
             stack.push_async_callback(discovery.close)
             discovery.start()
+            own.trees = lambda: content.complete_trees()[:MAX_TREES]
+            peers.on_change(lambda change: offers.forget())
+            fetching = Fetching(settings, content, trees_in_use)
+            stack.push_async_callback(fetching.close)
+            preparing = Preparing(settings, content, fetching, peers, catalog, installs)
+            stack.push_async_callback(preparing.close)
             yield Parts(
                 settings=settings,
                 folders=folders,
@@ -328,6 +366,11 @@ class Application:
                 ),
                 peers=peers,
                 lanes=lanes,
+                content=content,
+                trees=trees,
+                fetching=fetching,
+                preparing=preparing,
+                giving=CopyArchives(),
                 trust=Trust(farm, me),
                 discovery=discovery,
                 neighbours=neighbours,

@@ -29,7 +29,7 @@ from pydantic_settings import SettingsError as SourceError
 from client.addresses import parse_address
 from engines.choosing import MAX_VERSION, is_version
 
-ENGINE_SOURCES = ("blender.org", "pypi", "ffmpeg-builds")
+ENGINE_SOURCES = ("farm", "blender.org", "pypi", "ffmpeg-builds")
 """The sources of engine versions that need no address, in the order in which they are asked."""
 _SOURCE_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9.-]{0,39}")
 GIB = 1 << 30
@@ -146,7 +146,8 @@ class Settings(BaseSettings):
 
     engine_sources: list[str] = Field(
         default_factory=lambda: list(ENGINE_SOURCES),
-        description="Who is asked for engine versions, best first: blender.org, pypi, ffmpeg-builds, names of mirrors.",
+        description="Who is asked for engine versions, best first: farm (the other nodes), blender.org, pypi, "
+        "ffmpeg-builds, names of mirrors.",
     )
     engine_mirrors: dict[str, str] = Field(
         default_factory=dict, description="Folders over HTTP with the layout of Blender's releases, by name."
@@ -155,6 +156,11 @@ class Settings(BaseSettings):
         30 * GIB,
         ge=0,
         description="What fetched engines may take before unused ones are removed, in bytes.",
+    )
+    content_budget_bytes: int = Field(
+        50 * GIB,
+        ge=0,
+        description="What projects of other nodes may take before unused ones are removed, in bytes.",
     )
     engine_unused_days: float = Field(
         30.0, ge=0, description="A fetched engine that was not used for so many days may be removed."

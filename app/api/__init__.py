@@ -15,6 +15,7 @@ from fastapi.routing import APIRoute
 from app.api import (
     access,
     addons,
+    content,
     debug,
     duty,
     engines,
@@ -76,6 +77,7 @@ def build_api(settings: Settings, lifespan: Lifespan | None = None) -> FastAPI:
         duty,
         peers,
         pairing,
+        content,
         health,
         installs,
         engines,

@@ -29,6 +29,7 @@ from client.models import (
     NewToken,
     NewUpload,
     PauseNode,
+    Prepare,
     Problem,
     SubjobAnswer,
     SubjobUpdate,
@@ -54,6 +55,7 @@ _EXTRA_MODELS: Final[tuple[type[BaseModel], ...]] = (
     NewUpload,
     PauseNode,
     SubjobAnswer,
+    Prepare,
     SubjobUpdate,
 )
 """Models that stand in raw bodies and errors, which FastAPI does not look into."""

@@ -12,8 +12,11 @@ from typing import TYPE_CHECKING, Annotated, cast
 from fastapi import Depends, FastAPI, Request
 
 from app.access.access import Access
+from app.content.projects import ProjectTrees
+from app.content.store import ContentStore
 from app.installs.copies import ManagedCopies
 from app.installs.demand import Demand
+from app.installs.giving import CopyArchives
 from app.installs.installs import Installs
 from app.jobs.arriving import Arriving
 from app.jobs.feed import Feed
@@ -25,10 +28,12 @@ from app.jobs.store import Store
 from app.node.node import Node
 from app.outputs.manifest import Manifests
 from app.peers.discovery import Discovery
+from app.peers.fetching import Fetching
 from app.peers.joining import Joining
 from app.peers.lanes import Lanes
 from app.peers.neighbours import Neighbours
 from app.peers.pairing import PairingDesk
+from app.peers.preparing import Preparing
 from app.peers.registry import Peers
 from app.peers.trust import Trust
 from app.render.catalog import EngineCatalog
@@ -67,6 +72,11 @@ class Parts:
     frames: FrameReader
     peers: Peers
     lanes: Lanes
+    content: ContentStore
+    trees: ProjectTrees
+    preparing: Preparing
+    fetching: Fetching
+    giving: CopyArchives
     trust: Trust
     discovery: Discovery
     neighbours: Neighbours

@@ -33,7 +33,7 @@ async def get_nodes(parts: PartsOf) -> NodeList:
     answered."""
     farm = parts.peers.secret.farm
     named = None if farm is None else Farm(id=farm.id, name=farm.name)
-    return NodeList(farm=named, nodes=parts.peers.nodes())
+    return NodeList(farm=named, nodes=parts.peers.nodes(), fetches=parts.fetching.all())
 
 
 @router.post(
@@ -111,6 +111,15 @@ def _node(request: Request) -> Trusted:
             400, "only another node of the farm may say this, and it signs its requests", field=SIGNATURE_HEADER
         )
     return signed
+
+
+def node_of(request: Request) -> str:
+    """Id of the node that asks.
+
+    Raises:
+        ApiError: it is none.
+    """
+    return _id(_node(request))
 
 
 def _id(signed: Trusted) -> str:

@@ -82,6 +82,10 @@ ROLES: Final[Mapping[str, Role | None]] = {
     "beat": Role.PEER,
     "bye": Role.PEER,
     "delete_job": Role.PEER,  # what it has submitted itself; of everybody's, an administrator
+    "prepare": Role.PEER,
+    "get_content_tree": Role.PEER,
+    "get_content_blob": Role.PEER,
+    "get_engine_archive": Role.PEER,
     # What cannot be undone, costs the machine, or gives rights away.
     "pause_node": Role.ADMIN,
     "resume_node": Role.ADMIN,
@@ -106,7 +110,7 @@ ROLES: Final[Mapping[str, Role | None]] = {
 }
 """The least role by operation id; None: no token is asked for."""
 
-UNNOTED: Final = frozenset({"check_frames", "hello", "beat", "exchange_pairing"})
+UNNOTED: Final = frozenset({"check_frames", "hello", "beat", "exchange_pairing", "prepare"})
 """Operations that change nothing although their method could: the audit does not tell of them."""
 
 _REMEMBERED: Final = 2048

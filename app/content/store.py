@@ -65,14 +65,19 @@ class ContentStore:
     Args:
         root: the folder.
         budget: bytes that blobs may take before unused ones are removed.
-        in_use: ids of the trees that jobs of this node need.
+        forgotten: told of each tree that was removed, so that its checkout goes too.
     """
 
-    def __init__(self, root: Path, budget: int, in_use: Callable[[], Collection[str]] = tuple) -> None:
+    def __init__(
+        self,
+        root: Path,
+        budget: int,
+        forgotten: Callable[[str], None] = lambda tree_id: None,
+    ) -> None:
         self.root = root
         self.hashes = Hashes(root / "hashes.jsonl")
         self.packing = root / "packing"
-        self.in_use = in_use
+        self._forgotten = forgotten
         self._blobs = root / "blobs"
         self._coming = root / "coming"
         self._trees = root / "trees"
@@ -159,6 +164,8 @@ class ContentStore:
         """
         own = self._own(sha256)
         own.parent.mkdir(mode=0o700, exist_ok=True)
+        if hasattr(os, "geteuid") and path.stat().st_uid != os.geteuid():
+            os.chown(path, os.geteuid(), os.getegid())  # the reader of projects may be another user
         path.chmod(0o400)
         os.utime(path, ns=(time.time_ns(), MARK_NS))
         path.replace(own)
@@ -264,15 +271,16 @@ class ContentStore:
 
     # --- room ----------------------------------------------------------------------------------------------------
 
-    def prune(self, needed: Collection[str] = ()) -> Pruned:
+    def prune(self, in_use: Collection[str], needed: Collection[str] = ()) -> Pruned:
         """Remove what was not used for longest until the budget is kept; never what a job needs.
 
         Args:
+            in_use: ids of the trees that jobs of this node have.
             needed: hashes that are about to be fetched.
         """
         with self._lock:
             sizes = {path.name: path.stat().st_size for path in self._blobs.glob("??/*")}
-            kept = set(self.in_use()) | set(self._held)
+            kept = set(in_use) | set(self._held)
             now = time.time()
             trees = {tree_id: self._files(tree_id) for tree_id in self.complete_trees()}
             uses = Counter(sha256 for files in trees.values() for sha256 in files)
@@ -291,6 +299,7 @@ class ContentStore:
                 if tree_id in kept or now - self._known[tree_id] < RECENT_SECONDS:
                     continue
                 self.forget(tree_id)
+                self._forgotten(tree_id)
                 removed += 1
                 for sha256 in trees[tree_id]:
                     uses[sha256] -= 1

@@ -51,7 +51,7 @@ def unpack_release(
     """Unpack an archive into a folder, for good. For a thread.
 
     Args:
-        archive: .tar.xz, .tar.gz, .tar.bz2 (or the short forms, such as .txz) or .zip.
+        archive: .tar, .tar.xz, .tar.gz, .tar.bz2 (or the short forms, such as .txz) or .zip.
         folder: does not exist yet; the folder around it does. It is there when it is complete, not before. A single
             outermost folder of the archive is not kept.
         limits: what the archive may hold.
@@ -183,7 +183,9 @@ class _Guarded:
 @contextmanager
 def _opened(name: str, file: _Readable) -> Iterator[_Readable]:
     """The tar inside its packing, which the archive's name tells."""
-    if name.endswith((".tar.xz", ".txz")):
+    if name.endswith(".tar"):
+        yield file
+    elif name.endswith((".tar.xz", ".txz")):
         yield _Xz(file)
     elif name.endswith((".tar.gz", ".tgz")):
         with gzip.GzipFile(fileobj=cast("BinaryIO", file), mode="rb") as opened:

@@ -61,6 +61,11 @@ class Offers:
         # Shielded: others may wait for the same answer when this one goes away.
         return await asyncio.shield(task)
 
+    def forget(self, engine: str | None = None) -> None:
+        """Ask anew when something is asked for next: of one engine, or of all."""
+        for key in [key for key in self._known if engine in (None, key[0])]:
+            del self._known[key]
+
     async def close(self) -> None:
         """End what is being asked."""
         tasks = list(self._asking.values())

@@ -5,6 +5,7 @@ ourselves, never from text that came from outside.
 
     <data>/zordon.db  token  lock  address  settings.yaml
     <data>/projects/<project>/…            what was uploaded; shared by the jobs of one request
+    <data>/projects/<tree>/…               what came from another node; shared by all jobs that need it
     <data>/jobs/<job>/log.txt  manifest.jsonl  colours.json  output/  previews/  parts.jsonl  parts/
                        attempts/<attempt>/  sessions/<session>/
     <data>/engines/<engine>/<version>/     managed engine versions
@@ -37,6 +38,11 @@ of the store was put back. Verified outputs are in output/, their checksums in m
 
 Take what you want. The folder is removed {when}.
 """
+
+
+def is_checkout(project: str) -> bool:
+    """Whether a folder below ``projects/`` was made of a tree of the content store: it is called by the tree's id."""
+    return len(project) == 64
 
 
 class DataFolder:

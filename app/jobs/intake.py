@@ -19,7 +19,7 @@ from app.jobs.arriving import Arriving, Taken, Uploader
 from app.jobs.durable import settle_file
 from app.jobs.errors import NoSpace, NoUpload, RequestError, TooLarge, at
 from app.jobs.folders import DataFolder
-from app.jobs.locating import Found, Place, ProjectFinder
+from app.jobs.locating import CheckOut, Found, Place, ProjectFinder
 from app.jobs.planning import (
     Catalog,
     Inspect,
@@ -58,13 +58,14 @@ class Intake:
         offered: Offered | None = None,
         helpers: Callable[[str], int] = lambda engine: 0,
         arriving: Arriving | None = None,
+        check_out: CheckOut | None = None,
     ) -> None:
         self._settings = settings
         self._folders = folders
         self._jobs = jobs
         self._catalog = catalog
         self._helpers = helpers
-        self.finder = ProjectFinder(settings, catalog, inspect, offered)
+        self.finder = ProjectFinder(settings, catalog, inspect, offered, check_out)
         self._arriving = arriving
         self._finishing: set[asyncio.Task[list[bytes]]] = set()
 
@@ -241,7 +242,7 @@ class Intake:
         settings: list[Setting] = []
         for index, request in enumerate(requests):
             with at(f"[{index}]" if listed else ""):
-                its_place = await self._place(request, place, local, taken)
+                its_place = await self._place(request, place, local, by, taken)
                 engine, project = await self.finder.project(its_place, request.renderer, request.project, found)
                 info = None if project is None else await self.finder.info(engine, project, found)
                 wish = NO_WISH
@@ -266,15 +267,22 @@ class Intake:
         return [spec for specs in planned for spec in specs]
 
     async def _place(
-        self, request: AddJob, uploaded: Place | None, local: bool, taken: Mapping[str, Taken]
+        self, request: AddJob, uploaded: Place | None, local: bool, by: str, taken: Mapping[str, Taken]
     ) -> Place | None:
         """Where the project of a request is, named in one way."""
-        ways = {"file": uploaded, "local_path": request.local_path, "upload": request.upload}
+        ways = {
+            "file": uploaded,
+            "local_path": request.local_path,
+            "upload": request.upload,
+            "project_tree": request.project_tree,
+        }
         given = [name for name, way in ways.items() if way is not None]
         if len(given) > 1:
             raise RequestError(f"give a {given[0]} or {given[1]}, not both", given[1])
         if request.upload is not None:
             return taken[request.upload].place
+        if request.project_tree is not None:
+            return await self.finder.of_tree(request.project_tree, by)
         return uploaded if request.local_path is None else await self.finder.local(request.local_path, local)
 
 

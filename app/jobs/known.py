@@ -103,6 +103,10 @@ class KnownJobs:
                 "(max_live_jobs_per_token): wait until some have ended, or cancel some"
             )
 
+    def projects_in_use(self) -> set[str]:
+        """The folders below ``projects/`` that some job has, whether or not it has ended."""
+        return set(self._project_users)
+
     def counts(self) -> dict[str, int]:
         """How many jobs there are of every status."""
         counts = {status.value: 0 for status in JobStatus}

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import asyncio
+from collections import OrderedDict
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Final
 
 from app.jobs.errors import Forbidden, RequestError
 from app.jobs.planning import Catalog, Inspect, Project, choose_engine, refused
@@ -15,6 +18,12 @@ from app.jobs.versions import Offered, choose_version
 from app.outputs.workers import WorkerCrashed, WorkerTimedOut
 from app.settings import Settings
 from engines.contract import Engine, Fetchable, ProjectInfo, Refusal, VersionChoice, VersionWish
+
+MAX_INSPECTIONS: Final = 256
+"""So many projects of other nodes are known without looking into them again."""
+
+CheckOut = Callable[[str], Awaitable[Path | None]]
+"""What the engine opens of a tree, in a folder below ``projects/``; None if the tree is not complete on this node."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,11 +48,20 @@ class Found:
 class ProjectFinder:
     """Finds projects and looks into them. One for the whole service; for the event loop's thread."""
 
-    def __init__(self, settings: Settings, catalog: Catalog, inspect: Inspect, offered: Offered | None) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        catalog: Catalog,
+        inspect: Inspect,
+        offered: Offered | None,
+        check_out: CheckOut | None = None,
+    ) -> None:
         self._settings = settings
         self._catalog = catalog
         self._inspect = inspect
         self._offered = offered
+        self._check_out = check_out
+        self._of_trees: OrderedDict[tuple[str, str], ProjectInfo] = OrderedDict()  # by project path and engine
 
     async def project(
         self, place: Place | None, renderer: str | None, named: str | None, found: Found
@@ -118,6 +136,27 @@ class ProjectFinder:
         path = await asyncio.to_thread(_resolve_local, text, self._settings.local_roots)
         return Place(path.name, path, str(path), "local_path")
 
+    async def of_tree(self, tree_id: str, by: str) -> Place:
+        """A project that another node has sent.
+
+        Args:
+            tree_id: which one.
+            by: id of whoever asks.
+
+        Raises:
+            Forbidden: it is no node of the farm.
+            RequestError: the project is not complete here.
+        """
+        if not by.startswith("node:"):
+            raise Forbidden("only another node of the farm may name a tree; upload the project", "project_tree")
+        path = None if self._check_out is None else await self._check_out(tree_id)
+        if path is None:
+            raise RequestError(
+                f"the project {tree_id[:16]}… is not complete on this node: have it prepared first", "project_tree"
+            )
+        stored = path.relative_to(self._settings.data_dir).as_posix()
+        return Place(path.name, path, stored, "project_tree")
+
     async def info(self, engine: Engine, project: Project, found: Found) -> ProjectInfo:
         """What is in a project.
 
@@ -125,6 +164,8 @@ class ProjectFinder:
             RequestError: it cannot be read, or the engine refuses it.
         """
         key = (project.path, engine.name)
+        if (known := self._of_trees.get((project.stored, engine.name))) is not None:
+            return known  # a tree's content is always the same
         if key not in found.infos:
             try:
                 found.infos[key] = await self._inspect(engine, project.path)
@@ -140,6 +181,10 @@ class ProjectFinder:
                 raise RequestError(
                     f"{project.name!r} cannot be read: it makes its reader crash, so it is damaged", project.field
                 ) from crash
+            if project.field == "project_tree":
+                self._of_trees[project.stored, engine.name] = found.infos[key]
+                if len(self._of_trees) > MAX_INSPECTIONS:
+                    self._of_trees.popitem(last=False)
         return found.infos[key]
 
     async def fetched_version(self, engine: Engine, wish: VersionWish, found: Found) -> VersionChoice:

@@ -16,7 +16,7 @@ from app.jobs.changing import Bounds, EffectListener
 from app.jobs.codec import record_from
 from app.jobs.editing import EditingJobs
 from app.jobs.feed import Feed
-from app.jobs.folders import DataFolder
+from app.jobs.folders import DataFolder, is_checkout
 from app.jobs.known import JobNotFound, LiveJob, project_of
 from app.jobs.record import JobRecord
 from app.jobs.store import Store, StoreError
@@ -117,4 +117,5 @@ class JobService(EditingJobs):
             users.discard(job_id)
             if not users:
                 self._project_users.pop(project, None)
-                await asyncio.to_thread(self._folders.throw_away, self._folders.projects / project)
+                if not is_checkout(project):  # else others may be about to use it; the content store looks after those
+                    await asyncio.to_thread(self._folders.throw_away, self._folders.projects / project)

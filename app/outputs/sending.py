@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from email.utils import formatdate
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -26,6 +26,10 @@ from app.outputs.reading import blocks_of, in_reader, open_in_thread, read_ahead
 
 if TYPE_CHECKING:
     from starlette.types import Receive, Scope, Send
+
+
+Blocks = Callable[[int, int], Generator[bytes, None, None]]
+"""The bytes of something from a start up to an end, in blocks."""
 
 
 class FileAnswer:
@@ -64,29 +68,46 @@ class FileAnswer:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Send it."""
-        asked = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
         entry = self._entry
         descriptor = await open_in_thread(self._folder, entry)
         try:
-            if not_modified(asked, self.headers["etag"]):
-                await _send_start(send, 304, self.headers)
-                return await _send_end(send)
-            try:
-                part = asked_range(asked, entry.size, self.headers["etag"], self.headers["last-modified"])
-            except Unsatisfiable:
-                refused = {"content-range": f"bytes */{entry.size}", "content-length": "0", "accept-ranges": "bytes"}
-                await _send_start(send, 416, refused)
-                return await _send_end(send)
-            start, end = part or (0, entry.size)
-            headers = {**self.headers, "content-length": str(end - start)}
-            if part is not None:
-                headers["content-range"] = f"bytes {start}-{end - 1}/{entry.size}"
-            await _send_start(send, 200 if part is None else 206, headers)
-            if scope["method"] == "HEAD" or start == end:
-                return await _send_end(send)
-            await _send_blocks(blocks_of(descriptor, entry, start, end), receive, send)
+
+            def blocks(start: int, end: int) -> Generator[bytes, None, None]:
+                return blocks_of(descriptor, entry, start, end)
+
+            await send_asked(scope, receive, send, self.headers, entry.size, blocks)
         finally:
             os.close(descriptor)
+
+
+async def send_asked(
+    scope: Scope, receive: Receive, send: Send, headers: Mapping[str, str], size: int, blocks: Blocks
+) -> None:
+    """Answer with something whose length is known, or the part of it that was asked for: 200, 206, 304 or 416.
+
+    Args:
+        headers: of the whole, an etag among them.
+        size: of the whole, in bytes.
+        blocks: gives the bytes from a start up to an end (not included); read in a thread.
+    """
+    asked = {name.decode("latin-1").lower(): value.decode("latin-1") for name, value in scope["headers"]}
+    if not_modified(asked, headers["etag"]):
+        await _send_start(send, 304, headers)
+        return await _send_end(send)
+    try:
+        part = asked_range(asked, size, headers["etag"], headers.get("last-modified", ""))
+    except Unsatisfiable:
+        refused = {"content-range": f"bytes */{size}", "content-length": "0", "accept-ranges": "bytes"}
+        await _send_start(send, 416, refused)
+        return await _send_end(send)
+    start, end = part or (0, size)
+    told = {**headers, "content-length": str(end - start)}
+    if part is not None:
+        told["content-range"] = f"bytes {start}-{end - 1}/{size}"
+    await _send_start(send, 200 if part is None else 206, told)
+    if scope["method"] == "HEAD" or start == end:
+        return await _send_end(send)
+    await _send_blocks(blocks(start, end), receive, send)
 
 
 class ZipAnswer:
@@ -128,7 +149,7 @@ def disposition(name: str, kind: str = "attachment") -> str:
     return header if plain == name else f"{header}; filename*=UTF-8''{quote(name, safe='')}"
 
 
-async def _send_start(send: Send, status: int, headers: dict[str, str]) -> None:
+async def _send_start(send: Send, status: int, headers: Mapping[str, str]) -> None:
     raw = [(name.encode("latin-1"), value.encode("latin-1")) for name, value in headers.items()]
     await send({"type": "http.response.start", "status": status, "headers": raw})
 

@@ -82,6 +82,17 @@ class Confinement:
                 self._user.let_pass(above)
             self._user.own(scratch)
 
+    def lend_work(self, work: Path) -> None:
+        """Let the reader of a project write in an empty folder two below the data folder.
+
+        Raises:
+            OSError: the rights cannot be changed.
+        """
+        if self._user is not None:
+            for above in work.parents[:2]:
+                self._user.let_pass(above)
+            self._user.own(work)
+
     def excess(self, folders: Iterable[Path]) -> str:
         """Whether an engine has written more into its folders than it may: a sentence, or empty if not.
 

@@ -6,6 +6,8 @@ from enum import StrEnum
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from .content import Fetch
+
 MAX_TREES = 100
 
 
@@ -65,6 +67,7 @@ class NodeList(BaseModel):
 
     farm: Farm | None = Field(description="Null: the node is in no farm yet.")
     nodes: list[PeerNode]
+    fetches: list[Fetch] = Field([], description="Projects that come to the node itself, or came lately.")
 
 
 class KnownNode(BaseModel):

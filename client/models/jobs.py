@@ -127,6 +127,11 @@ class AddJob(_JobFields):
         "it. Left out: the one that lies nearest to the top.",
         examples=["shots/sh010.blend"],
     )
+    project_tree: str | None = Field(
+        default=None,
+        pattern="^[0-9a-f]{64}$",
+        description="Id of a project's tree that is complete on this node; only from another node of the farm.",
+    )
     scheduled_start: datetime | None = Field(
         default=None, description="Not before this time (ISO 8601; UTC if no offset is given)."
     )

@@ -39,7 +39,7 @@ def again(store: ContentStore, **settings: object) -> ContentStore:
     """The store after a restart."""
     budget = settings.get("budget", 1 << 30)
     assert isinstance(budget, int)
-    fresh = ContentStore(store.root, budget, store.in_use)
+    fresh = ContentStore(store.root, budget)
     fresh.open()
     return fresh
 
@@ -107,16 +107,15 @@ def test_the_oldest_goes_first_and_nothing_that_is_needed(store: ContentStore) -
     old, shared, held, used = (put(store, b"old" * 100, b"x" * 100), put(store, b"x" * 100, b"s" * 200),
                                put(store, b"h" * 300), put(store, b"u" * 300))  # fmt: skip
     age(store, old, shared, held, used)
-    store.in_use = lambda: [used.id]
     small = again(store, budget=950)
     with small.hold(held.id):
-        small.prune()
+        small.prune([used.id])
         assert small.complete_trees() == [used.id, held.id, shared.id]
         assert small.missing(shared) == {}, "what two projects share went with the first"
         assert list(small.missing(old)) == [old.files[0].sha256]
         tiny = again(small, budget=0)
         with tiny.hold(held.id):
-            tiny.prune()
+            tiny.prune([used.id])
             assert tiny.complete_trees() == [used.id, held.id]
             assert tiny.size() == 600
 
@@ -124,7 +123,7 @@ def test_the_oldest_goes_first_and_nothing_that_is_needed(store: ContentStore) -
 def test_what_was_used_just_now_stays(store: ContentStore) -> None:
     tree = put(store, b"x" * 100)
     tiny = again(store, budget=0)
-    assert tiny.prune().trees == 0
+    assert tiny.prune(()).trees == 0
     assert tiny.missing(tree) == {}
 
 
@@ -132,5 +131,5 @@ def test_content_that_belongs_to_nothing_goes_first(store: ContentStore) -> None
     tree = put(store, b"x" * 100)
     store.add(b"left", hashlib.sha256(b"left").hexdigest())
     small = again(store, budget=100)
-    assert small.prune().size == 4
+    assert small.prune(()).size == 4
     assert small.complete_trees() == [tree.id]

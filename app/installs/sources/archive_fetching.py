@@ -58,12 +58,7 @@ class ArchiveFetching:
                 checksum=checksum,
                 keep_free=self.limits.keep_free,
             )
-        try:
-            await self._unpack(archive, place, progress)
-        except ArchiveError:
-            await asyncio.to_thread(archive.unlink)
-            raise
-        await asyncio.to_thread(archive.unlink)
+        await unpack_into_place(archive, place, self.limits, progress)
 
     async def _checksum(self, release: Release) -> Checksum | None:
         if release.checksum is not None or release.checksum_url is None:
@@ -75,22 +70,37 @@ class ArchiveFetching:
             raise SourceError(f"the checksum file {name} does not name {release.file_name}, so it is not installed")
         return found
 
-    async def _unpack(self, archive: Path, place: Path, progress: Progress) -> None:
-        total = (await asyncio.to_thread(archive.stat)).st_size
-        progress(Phase.UNPACKING, 0, total)
-        loop = asyncio.get_running_loop()
-        stop = threading.Event()
 
-        def report(done: int) -> None:
-            loop.call_soon_threadsafe(progress, Phase.UNPACKING, done, total)
+async def unpack_into_place(archive: Path, place: Path, limits: ArchiveLimits, progress: Progress) -> None:
+    """Unpack a verified archive and remove it; one that is good for nothing too, one whose unpacking is broken off not.
 
-        work = asyncio.create_task(asyncio.to_thread(unpack_release, archive, place, self.limits, stop, report))
-        try:
-            await asyncio.shield(work)
-        except asyncio.CancelledError:
-            stop.set()
-            await asyncio.wait([work])
-            if not work.cancelled():
-                work.exception()  # it was told to stop: how it took that is nobody's concern
-            await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)  # it may have been through just then
-            raise
+    Raises:
+        SourceError: see :meth:`app.installs.source.Source.fetch`.
+    """
+    try:
+        await _unpack(archive, place, limits, progress)
+    except ArchiveError:
+        await asyncio.to_thread(archive.unlink)
+        raise
+    await asyncio.to_thread(archive.unlink)
+
+
+async def _unpack(archive: Path, place: Path, limits: ArchiveLimits, progress: Progress) -> None:
+    total = (await asyncio.to_thread(archive.stat)).st_size
+    progress(Phase.UNPACKING, 0, total)
+    loop = asyncio.get_running_loop()
+    stop = threading.Event()
+
+    def report(done: int) -> None:
+        loop.call_soon_threadsafe(progress, Phase.UNPACKING, done, total)
+
+    work = asyncio.create_task(asyncio.to_thread(unpack_release, archive, place, limits, stop, report))
+    try:
+        await asyncio.shield(work)
+    except asyncio.CancelledError:
+        stop.set()
+        await asyncio.wait([work])
+        if not work.cancelled():
+            work.exception()  # it was told to stop: how it took that is nobody's concern
+        await asyncio.to_thread(shutil.rmtree, place, ignore_errors=True)  # it may have been through just then
+        raise
