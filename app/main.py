@@ -289,7 +289,15 @@ class Application:
             stack.push_async_callback(arriving.close)
             arriving.start()
             intake = Intake(
-                settings, folders, jobs, catalog, inspect, demand.offered, arriving=arriving, check_out=checkouts.of
+                settings,
+                folders,
+                jobs,
+                catalog,
+                inspect,
+                demand.offered,
+                helpers=lambda engine: self._peers.helpers(engine) if self._peers else 0,
+                arriving=arriving,
+                check_out=checkouts.of,
             )
             stack.push_async_callback(intake.close)
 

@@ -17,6 +17,7 @@ BENCHMARKS = {
     "download": "a zip of 1.5 GB and one file of 2 GB, beside plain concatenation and FileResponse",
     "upload": "2 GB as multipart beside a raw body PUT",
     "farm_presence": "how soon a node that starts, is killed or is stopped is known to another",
+    "encode": "one FFmpeg encode over two nodes of one thread each, beside one node",
     "faults": "hundreds of kill -9 at random moments: kills survived, frames lost and rendered twice, processes left",
 }
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -45,16 +45,22 @@ class Node:
 
 
 @asynccontextmanager
-async def nodes(folder: Path, slowness: Sequence[float]) -> AsyncIterator[list[Node]]:
-    """So many nodes as there are factors, which know of each other; the first one is to be asked for jobs."""
+async def nodes(
+    folder: Path, slowness: Sequence[float], settings: Mapping[str, str] | None = None
+) -> AsyncIterator[list[Node]]:
+    """So many nodes as there are factors, which know of each other; the first one is to be asked for jobs.
+
+    Args:
+        settings: further ones of all of them, as environment variables.
+    """
     async with AsyncExitStack() as stack:
         found: list[Node] = []
         for number, factor in enumerate(slowness):
             name = f"node{number:02}"
-            settings = {**SETTINGS, "ZORDON_NAME": name, SLOWNESS: str(factor)}
+            own_settings = {**SETTINGS, **(settings or {}), "ZORDON_NAME": name, SLOWNESS: str(factor)}
             if found:
-                settings["ZORDON_PEERS"] = found[0].proxy.connection.address
-            proxy = await stack.enter_async_context(own_service(folder / name, settings))
+                own_settings["ZORDON_PEERS"] = found[0].proxy.connection.address
+            proxy = await stack.enter_async_context(own_service(folder / name, own_settings))
             token = await asyncio.to_thread((folder / name / "token").read_text)
             own = RenderServerProxy("127.0.0.1", proxy.connection.port, token.strip())
             found.append(Node(name, folder / name, await stack.enter_async_context(own)))

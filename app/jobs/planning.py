@@ -182,6 +182,8 @@ def _plan_one(
         name = checked_name(request.name)
     if raw and plan.parts:
         raise RequestError("raw arguments go with a job that is rendered in one piece; set it to false", "args.split")
+    if request.part is not None and request.subjob is None:
+        raise Forbidden("only the node that puts the parts together may ask for one", "part")
     choice = setting.choice
     frames, parts = (plan.frames, plan.parts) if request.part is None else _part(request.part, plan)
     return JobSpec(
@@ -274,7 +276,7 @@ def _inherit(parent: AddJob, child: ChildJob) -> AddJob:
         own["frames"] = None
     if child.args is not None:
         own["args"] = {**(parent.args or {}), **child.args}
-    own["child_jobs"] = own["subjob"] = None
+    own["child_jobs"] = own["subjob"] = own["part"] = None
     return parent.model_copy(update=own)
 
 

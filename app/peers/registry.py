@@ -99,6 +99,11 @@ class Peers:
         """The nodes that can be asked for something now."""
         return [peer for peer in self._peers.values() if peer.usable]
 
+    def helpers(self, engine: str) -> int:
+        """How many other nodes could render a part of a job of this engine now."""
+        briefs = (peer.brief for peer in self.usable())
+        return sum(1 for brief in briefs if brief.slots.get(engine, 0) > 0 and not brief.paused)
+
     def get(self, node_id: str) -> Peer | None:
         """The node with this id, in whatever state it is; None: there is none, or it was forgotten."""
         return self._peers.get(node_id)

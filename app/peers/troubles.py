@@ -1,5 +1,5 @@
-"""Pauses for what did not work out through nobody's fault: a broken line, a file that could not be written. Without them
-a share would be given to the same node again at once, thousands of times."""
+"""Pauses for what did not work out through nobody's fault: a broken line, a file that could not be written. Without
+them a share would be given to the same node again at once, thousands of times."""
 
 from __future__ import annotations
 

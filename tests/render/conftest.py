@@ -22,10 +22,10 @@ class Node:
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
 
-    async def submit(self, **fields: object) -> Job:
+    async def submit(self, *, by: str = "", **fields: object) -> Job:
         """Submit one job; the test pattern unless another engine is named."""
         body = orjson.dumps({"renderer": "testpattern", **fields})
-        wires = await self.parts.intake.from_json(body, local=True, key=None)
+        wires = await self.parts.intake.from_json(body, local=True, key=None, by=by)
         return Job.model_validate_json(wires[0])
 
     def job(self, job_id: str) -> Job:

@@ -111,15 +111,21 @@ async def test_what_cannot_be_put_together_says_so_and_can_be_tried_again(
 async def test_one_part_for_another_node(start_node: StartNode, clip: Path) -> None:
     async with start_node(local_roots=[clip.parent]) as node:
         options = {"split": True, "speed": "ultrafast"}
-        job = await node.submit(renderer="ffmpeg", local_path=str(clip), name="x", args=options, part={"first": 110})
+        asked: dict[str, object] = {"renderer": "ffmpeg", "local_path": str(clip), "name": "x", "args": options}
+        with pytest.raises(ValueError, match="only the node that puts the parts together"):
+            await node.submit(**asked, part={"first": 110})
+        subjob = {"parent": "0" * 16, "attempt": "0-1", "node": "n" * 32, "address": "127.0.0.1:1"}
+        asked["subjob"] = subjob
+        other = f"node:{'n' * 32}"
+        job = await node.submit(by=other, **asked, part={"first": 110})
         assert (job.frames, job.total_frames) == ("110-217", 108)
         job = await node.ended(job.id)
         assert (job.status, job.attempts) == (JobStatus.COMPLETED, 1)
         assert node.outputs(job.id) == ["x_part_000110.framemd5", "x_part_000110.mkv"]
         with pytest.raises(ValueError, match="no part that begins with frame 111"):
-            await node.submit(renderer="ffmpeg", local_path=str(clip), args=options, part={"first": 111})
+            await node.submit(by=other, **asked, part={"first": 111})
         with pytest.raises(ValueError, match="not rendered in parts"):
-            await node.submit(renderer="ffmpeg", local_path=str(clip), args={"split": False}, part={"first": 1})
+            await node.submit(by=other, **{**asked, "args": {"split": False}}, part={"first": 1})
 
 
 async def test_cancelled_while_it_is_put_together(start_node: StartNode, clip: Path) -> None:
