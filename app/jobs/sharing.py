@@ -27,6 +27,8 @@ LEAST_SECONDS = 1.0
 """A share is worth so long, if there is that much: below, handing it over costs more than it evens out."""
 HANDOVER_SECONDS = 0.5
 """What giving a share to another node costs, in seconds: a request, a process, a file that comes home."""
+PATIENCE_SECONDS = 5.0
+"""So long a node may take to begin a share while it renders nothing else of the job."""
 MAX_FAILURES = 2
 """Subjobs in a row that may fail on a node without a verified frame before it gets no more of the job."""
 
@@ -164,7 +166,10 @@ def takeover(idle: Hand, busy: Sequence[Busy], now: float, *, least: int = 1) ->
             found = Takeover(one.attempt, alone.last(number), False)
         elif len(alone) == len(one.positions):
             before = [_left(other, len(other.positions), theirs, now) for other in busy if _is_before(other, one)]
-            gain = min(before, default=0.0) + len(alone) * theirs - mine - HANDOVER_SECONDS
+            waited = max(now - one.since, 0.0)
+            if not before and waited < PATIENCE_SECONDS:
+                continue  # it has only just been given, and is about to begin
+            gain = min(before, default=waited) + len(alone) * theirs - mine - HANDOVER_SECONDS
             found = Takeover(one.attempt, alone, True)
         else:
             continue

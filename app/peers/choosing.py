@@ -67,7 +67,12 @@ class Choosing:
                 continue
             if found.whole:
                 self._steal(record, found, peer.name)
-                return True
+                newest = self._jobs.live(record.id)
+                positions = IndexSet() if newest is None else self._share_of(newest, peer)
+                if newest is not None and positions:  # at once: or who has just lost it gets it again
+                    self._lanes.begin(peer, newest, positions, twice=False)
+                    return True
+                continue
             self._lanes.begin(peer, record, found.positions, twice=True)
             return True
         return False

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterator
 from typing import Final
 
 import structlog
@@ -19,43 +18,28 @@ import structlog
 from app.jobs import queries
 from app.jobs.events import (
     AttemptEnded,
-    AttemptFailed,
-    AttemptHeld,
     AttemptReleased,
     AttemptStarted,
     Effect,
     Ended,
-    FrameFailed,
     FramesVerified,
     JobEvent,
     Queue,
     StopAttempts,
-    WarningNoted,
 )
 from app.jobs.queries import SubjobRow
 from app.jobs.record import JobRecord
-from app.jobs.sharing import Standing
 from app.jobs.store import Store
 from app.peers.choosing import Choosing
 from app.peers.peer import Peer, PeerChange
 from app.peers.registry import Peers
 from app.peers.remote import (
-    NODE_TROUBLE,
-    Bring,
-    Broke,
-    Came,
-    Outcome,
     RemoteAttempt,
-    Short,
-    causes,
     frames_of,
-    verified_event,
 )
-from app.peers.troubles import Troubles
+from app.peers.shares import Shares
 from app.render.supervisor import Supervisor
-from client.errors import ZordonError
 from client.models import JobStatus, NodeState, SubjobAnswer, SubjobUpdate
-from engines.contract import FailureCause
 from engines.frames import IndexSet
 
 log = structlog.get_logger(__name__)
@@ -73,28 +57,14 @@ _MAY_RETURN: Final = (NodeState.AWAY, NodeState.LEFT)
 _NOT_WANTED: Final = SubjobAnswer(known=False)
 
 
-class Lanes:
-    """The shares that are out. For the event loop's thread; :meth:`load` it, :meth:`start` it, :meth:`close` it.
-
-    Attributes:
-        bring: brings projects and engine versions to other nodes; None: jobs with a project stay here.
-    """
+class Lanes(Shares):
+    """The lanes of this node. For the event loop's thread; :meth:`load` it, :meth:`start` it, :meth:`close` it."""
 
     def __init__(self, store: Store, supervisor: Supervisor, peers: Peers) -> None:
-        self.bring: Bring | None = None
-        self.remotes: dict[str, RemoteAttempt] = {}  # by attempt
+        super().__init__(supervisor, peers)
         self.offered: dict[str, None] = {}  # ids of jobs that may have frames to give
-        self.since: dict[str, float] = {}  # when an attempt's last frame came, or it began, by time.monotonic()
-        self.standing: dict[str, dict[str, Standing]] = {}  # by job and node
-        self.troubles = Troubles()
-        self.supervisor = supervisor
-        self.peers = peers
-        self._jobs = supervisor.jobs
         self._store = store
         self._returning: dict[str, SubjobRow] = {}  # attempts of the time before, whose nodes are not reached yet
-        self._loose: dict[str, SubjobRow] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
-        self._wake = asyncio.Event()
         self._closing = False
         self._choosing = Choosing(self)
         self._jobs.on_effect(self._effect)
@@ -104,7 +74,7 @@ class Lanes:
         supervisor.spare = self._choosing.spare
         supervisor.late_job = self._choosing.late_job
 
-    # --- its life ------------------------------------------------------------------------------------------------
+    # --- its life ----------------------------------------------------------------------------------------------------
 
     async def load(self) -> frozenset[str]:
         """Read which shares are out. Returns the attempts that go on."""
@@ -136,17 +106,7 @@ class Lanes:
         while self._tasks:
             await asyncio.gather(*self._tasks, return_exceptions=True)
 
-    def _spawn(self, work: Coroutine[None, None, None], name: str) -> None:
-        task = asyncio.get_running_loop().create_task(work, name=name)
-        self._tasks.add(task)
-        task.add_done_callback(self._done)
-
-    def _done(self, task: asyncio.Task[None]) -> None:
-        self._tasks.discard(task)
-        if not task.cancelled() and (error := task.exception()) is not None:
-            log.critical("a part of the lanes died", task=task.get_name(), exc_info=error)
-
-    # --- giving --------------------------------------------------------------------------------------------------
+    # --- giving ------------------------------------------------------------------------------------------------------
 
     async def _plan_always(self) -> None:
         while True:
@@ -173,49 +133,7 @@ class Lanes:
         remote.work.log.say(f"attempt {attempt}: {peer.name} gets frames {notation}{again}")
         self._follow(remote, committed)
 
-    def _remote(self, row: SubjobRow, peer: Peer, positions: IndexSet) -> RemoteAttempt:
-        own = self.peers.own
-        return RemoteAttempt(
-            row.attempt,
-            row.job,
-            peer,
-            positions,
-            self.supervisor.enter(row.job),
-            self.supervisor,
-            self._bring,
-            self._home,
-            {"parent": row.job, "attempt": row.attempt, "node": own.id, "address": ""},
-            row.subjob,
-            named=self._named,
-        )
-
-    async def _bring(self, record: JobRecord, peer: Peer) -> str | None:
-        return None if self.bring is None else await self.bring(record, peer)
-
-    def _named(self, remote: RemoteAttempt) -> None:
-        if remote.subjob is not None:
-            self._jobs.note(queries.name_subjob(remote.attempt, remote.subjob))
-            where = f"{remote.peer.brief.scheme}://{remote.peer.address}/api/jobs/{remote.subjob}/logs"
-            remote.work.log.say(
-                f"attempt {remote.attempt} is job {remote.subjob} on {remote.peer.name}; its log: {where}"
-            )
-
-    def _follow(self, remote: RemoteAttempt, committed: asyncio.Future[None]) -> None:
-        self.remotes[remote.attempt] = remote
-        self._spawn(self._run(remote, committed), f"subjob of {remote.attempt}")
-
-    async def _run(self, remote: RemoteAttempt, committed: asyncio.Future[None]) -> None:
-        try:
-            outcome = await remote.run(committed)
-            if self.remotes.get(remote.attempt) is remote:
-                self._conclude(remote, outcome)
-        finally:
-            remote.work.attempt_over(remote.attempt)
-            self.supervisor.discard(self.supervisor.folders.attempt(remote.job, remote.attempt))
-            await self.supervisor.leave(remote.job)
-            self._wake.set()
-
-    # --- what comes back -----------------------------------------------------------------------------------------
+    # --- what nodes tell ---------------------------------------------------------------------------------------------
 
     def heard(self, job_id: str, node_id: str, update: SubjobUpdate) -> SubjobAnswer:
         """A node tells of a subjob.
@@ -307,151 +225,11 @@ class Lanes:
             self._loose[row.attempt] = row
             self._release_row(row, f"{row.name} does not answer since our restart", loose=True)
 
-    def _home(self, remote: RemoteAttempt, positions: IndexSet, seconds: float | None) -> None:
-        """Frames are verified here, and in the output folder."""
-        record = self._jobs.live(remote.job)
-        if record is None:
-            return
-        chunk = next((one.positions for one in record.state.running if one.attempt == remote.attempt), IndexSet())
-        if positions & chunk:
-            self._jobs.apply(remote.job, verified_event(remote, remote.attempt, positions, seconds))
-        elif record.state.ending is None and not record.state.needs_space:
-            # The attempt was given up while its file was on the way: another takes it over, as long as it is wanted.
-            wanted = positions & (record.waiting_positions() | record.running_positions())
-            if wanted:
-                self._adopt(remote, record, wanted, seconds)
-        self.supervisor.space.progressed(remote.job)
-        version = self.supervisor.catalog.find(record.spec.engine, record.spec.engine_version)
-        if self.supervisor.on_frames is not None and version is not None:
-            self.supervisor.on_frames(record, version, remote.work.colour)
-        self._note(remote, Standing.with_frame)
-        self.troubles.over(remote.job, remote.node)
-
-    def _adopt(self, remote: RemoteAttempt, record: JobRecord, positions: IndexSet, seconds: float | None) -> None:
-        fresh, now = f"{record.id}-{record.state.attempts + 1}", time.time()
-        notation = record.spec.frames.notation(positions)
-        begin = queries.begin_attempt(fresh, record.id, fresh, notation, now)
-        self._jobs.apply(record.id, AttemptStarted(fresh, positions, now, node=remote.peer.name, twice=True), begin)
-        ended = AttemptEnded(fresh, now, verified_event(remote, fresh, positions, seconds))
-        self._jobs.apply(record.id, ended, queries.end_attempt(fresh, now, "succeeded", ""))
-
-    def _note(self, remote: RemoteAttempt, change: Callable[[Standing], Standing]) -> None:
-        """How a node does with a job has changed."""
-        of_job = self.standing.setdefault(remote.job, {})
-        before = of_job.get(remote.node, Standing())
-        after = of_job[remote.node] = change(before)
-        if after.refusal and not before.refusal:
-            story = f"{remote.peer.name} gets no more of it: {after.refusal}"
-            remote.work.log.say(story)
-            self._jobs.apply(remote.job, WarningNoted(story))
-
-    def _conclude(self, remote: RemoteAttempt, outcome: Outcome) -> None:
-        if isinstance(outcome, Came):
-            self._came(remote, outcome.update)
-        elif isinstance(outcome, Broke):
-            if outcome.fault:
-                self._note(remote, lambda standing: standing.with_failure(outcome.reason))
-            else:
-                self.troubles.note(remote.job, remote.node, outcome.reason)
-            self.release(remote, f"{remote.peer.name}: {outcome.reason}")
-        elif isinstance(outcome, Short):
-            now, reason = time.time(), outcome.reason
-            remote.work.log.say(f"attempt {remote.attempt} waits for space on the disk: {reason}")
-            end = queries.end_attempt(remote.attempt, now, FailureCause.DISK.value, reason)
-            held = AttemptHeld(remote.attempt, reason, now)
-            self._jobs.apply(remote.job, held, end, queries.end_subjob(remote.attempt))
-            self._forget(remote)
-
-    def _came(self, remote: RemoteAttempt, update: SubjobUpdate) -> None:
-        record, now, left = self._jobs.live(remote.job), time.time(), remote.wanted()
-        if record is None:
-            self._forget(remote)
-            return
-        story = f"{remote.peer.name}: it is complete there, and {len(left)} frames of it are missing"
-        if update.status is JobStatus.CANCELLED:
-            story = f"it was cancelled on {remote.peer.name}"
-        elif update.status is JobStatus.ERROR:
-            cause, message = causes(update)
-            story = f"{remote.peer.name}: {message}"
-            if cause.value not in NODE_TROUBLE and not record.spec.divisible:
-                self._failed(remote, cause, story)
-                return
-            if cause.value not in NODE_TROUBLE:
-                for position in frames_of(record, update.failed_frames) & left:
-                    self._jobs.apply(remote.job, FrameFailed(remote.attempt, position, cause, story, now))
-                left = remote.wanted()
-        if left or update.status is JobStatus.ERROR:
-            if not remote.frames_home:
-                self._note(remote, lambda standing: standing.with_failure(story))
-            remote.work.log.say(f"attempt {remote.attempt} failed: {story}")
-        if left:
-            self.release(remote, story)
-            return
-        end = queries.end_attempt(remote.attempt, now, "succeeded", "")
-        self._jobs.apply(remote.job, AttemptEnded(remote.attempt, now), end, queries.end_subjob(remote.attempt))
-        self._forget(remote)
-
-    def _failed(self, remote: RemoteAttempt, cause: FailureCause, story: str) -> None:
-        """A job, or a part of one, that is there whole or not at all has failed there."""
-        now = time.time()
-        self._note(remote, lambda standing: standing.with_failure(story))
-        remote.work.log.say(f"attempt {remote.attempt} failed: {story}")
-        self._forget(remote)
-        end = queries.end_attempt(remote.attempt, now, cause.value, story)
-        failed = AttemptFailed(remote.attempt, cause, story, None, now)
-        self._jobs.apply(remote.job, failed, end, queries.end_subjob(remote.attempt))
-
-    # --- taking back ---------------------------------------------------------------------------------------------
-
-    def release(self, remote: RemoteAttempt, reason: str, *, loose: bool = False) -> None:
-        """The attempt is over, without blame for its frames.
-
-        Args:
-            loose: whether what its node has may still be of use.
-        """
-        self._forget(remote)
-        remote.work.log.say(f"attempt {remote.attempt} is over: {reason}")
-        notation = self._notation(remote)
-        row = SubjobRow(remote.attempt, remote.job, remote.node, remote.peer.name, notation, remote.subjob)
-        if loose:
-            self._loose[remote.attempt] = row
-        self._release_row(row, reason, loose=loose)
-        remote.let_go()
-        if not loose and remote.subjob is not None and remote.peer.usable:
-            self._spawn(self._cancel_there(remote.peer, remote.subjob), f"cancel {remote.subjob}")
-
-    def _notation(self, remote: RemoteAttempt) -> str:
-        record = self._jobs.live(remote.job)
-        return "" if record is None else record.spec.frames.notation(remote.positions)
-
-    def _release_row(self, row: SubjobRow, reason: str, *, loose: bool = False) -> None:
-        now = time.time()
-        end = queries.end_attempt(row.attempt, now, "released", reason)
-        kept = queries.loosen_subjob(row.attempt) if loose else queries.end_subjob(row.attempt)
-        self._jobs.apply(row.job, AttemptReleased(row.attempt, reason, now), end, kept)
-
-    async def _cancel_there(self, peer: Peer, subjob: str) -> None:
-        """Tell a node at once what it would hear with its next word of the subjob."""
-        try:
-            await peer.client.post(f"/api/jobs/{subjob}/cancel", params={"confirm": "true"})
-        except ZordonError as error:
-            log.info("a subjob is not cancelled yet", node=peer.name, subjob=subjob, reason=str(error))
-
-    def _forget(self, remote: RemoteAttempt) -> None:
-        if self.remotes.get(remote.attempt) is remote:
-            del self.remotes[remote.attempt]
-        self.since.pop(remote.attempt, None)
-        self._wake.set()
-
-    def of_node(self, node_id: str) -> Iterator[RemoteAttempt]:
-        """What a node has."""
-        return (one for one in list(self.remotes.values()) if one.node == node_id)
+    # --- what happens around -----------------------------------------------------------------------------------------
 
     def told(self, record: JobRecord) -> list[str]:
         """What other nodes have of a job, and why others have nothing, a sentence each."""
         return self._choosing.told(record)
-
-    # --- what happens around -------------------------------------------------------------------------------------
 
     def _effect(self, record: JobRecord, effect: Effect) -> None:
         if isinstance(effect, Queue):

@@ -12,6 +12,7 @@ from app.jobs.record import JobSpec
 from app.jobs.sharing import (
     FIRST_SHARE,
     MAX_FAILURES,
+    PATIENCE_SECONDS,
     Busy,
     Hand,
     Standing,
@@ -102,8 +103,15 @@ def test_the_first_shares_are_small_until_somebody_knows() -> None:
 
 
 def test_what_has_not_begun_is_taken_whole_before_anything_is_rendered_twice() -> None:
-    found = takeover(Hand("me", 1.0), [busy("a", 0, 99), busy("b", 100, 105, begun=False)], 0.0)
+    behind = busy("b", 100, 105, begun=False, node="node of a")
+    found = takeover(Hand("me", 1.0), [busy("a", 0, 99), behind], 0.0)
     assert found == Takeover("b", IndexSet.span(100, 105), True)
+
+
+def test_what_was_only_just_given_is_left_where_it_is() -> None:
+    given = busy("b", 100, 105, begun=False)
+    assert takeover(Hand("me", 0.1), [given], PATIENCE_SECONDS - 0.1) is None
+    assert takeover(Hand("me", 0.1), [given], PATIENCE_SECONDS) == Takeover("b", given.positions, True)
 
 
 def test_of_what_is_under_way_the_end_is_taken_by_speed() -> None:
