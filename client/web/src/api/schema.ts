@@ -13,7 +13,7 @@ export interface paths {
         };
         /**
          * The page for people
-         * @description The page for people; if it was not built, how to build it. Asks for no token; what the page shows, it asks for.
+         * @description The page for people; if it was not built, how to build it. Asks for no token.
          */
         get: operations["get_start_page"];
         put?: never;
@@ -562,6 +562,82 @@ export interface paths {
          * @description Tell a parent job that one of its subjobs changed. Of a subjob on this node, the node knows better itself.
          */
         post: operations["update_subjob"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/uploads": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Uploads under way
+         * @description The uploads of this token that no job has taken yet; of everybody for administrators.
+         */
+        get: operations["get_uploads"];
+        put?: never;
+        /**
+         * Begin an upload
+         * @description Announce a project, or a zip of it, that is then sent with PATCH, in as many requests as it takes. With its
+         *     `sha256`, an upload of the same name, size and content that was begun before is gone on with: its `offset` says
+         *     where.
+         */
+        post: operations["add_upload"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/uploads/{upload_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One upload
+         * @description How much of it has come.
+         */
+        get: operations["get_upload"];
+        put?: never;
+        post?: never;
+        /**
+         * Throw an upload away
+         * @description Forget an upload that no job has taken.
+         */
+        delete: operations["delete_upload"];
+        options?: never;
+        head?: never;
+        /**
+         * Send the next bytes
+         * @description The bytes of the file from the offset on, as many as there are. If the connection breaks, what has come is kept:
+         *     ask for the upload and go on from its `offset`. Whoever still sends over another connection gives way.
+         */
+        patch: operations["send_upload"];
+        trace?: never;
+    };
+    "/api/uploads/{upload_id}/inspection": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is in it
+         * @description What is in a complete upload, which engine and version would render it and why, or why it cannot: what a submit
+         *     would find out, without a job.
+         */
+        get: operations["inspect_upload"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1265,7 +1341,7 @@ export interface paths {
         };
         /**
          * What an engine prints about itself
-         * @description The help text of the newest installed version.
+         * @description The help text of the newest installed version that prints one (Blender as a Python module does not).
          */
         get: operations["get_engine_help"];
         put?: never;
@@ -2158,6 +2234,11 @@ export interface components {
             /** Id */
             id: string;
             /**
+             * Name
+             * @default
+             */
+            name?: string;
+            /**
              * Address
              * @description host:port, with https:// before it if it speaks that.
              */
@@ -2237,6 +2318,12 @@ export interface components {
              * @default http
              */
             scheme?: string;
+            /**
+             * Public Address
+             * @description host:port if it is reached by another than it seems.
+             * @default
+             */
+            public_address?: string;
             /**
              * App Version
              * @default
@@ -2494,6 +2581,12 @@ export interface components {
              */
             scheme?: string;
             /**
+             * Public Address
+             * @description host:port if it is reached by another than it seems.
+             * @default
+             */
+            public_address?: string;
+            /**
              * App Version
              * @default
              */
@@ -2587,6 +2680,105 @@ export interface components {
              * @default false
              */
             own?: boolean;
+        };
+        /**
+         * ProjectInspection
+         * @description What is in an uploaded project. Every field is null or empty where the file does not say.
+         */
+        ProjectInspection: {
+            /**
+             * Upload
+             * @description Id of the upload.
+             */
+            upload: string;
+            /**
+             * Project
+             * @description Name of the project file, in a zip with its folder.
+             */
+            project?: string | null;
+            /**
+             * Engine
+             * @description Name of the engine that opens it; null: none does.
+             */
+            engine?: string | null;
+            /**
+             * Kind
+             * @description blend, video, image_sequence, ...
+             */
+            kind?: string | null;
+            /**
+             * Frames
+             * @description The project's own frame set.
+             */
+            frames?: string | null;
+            /** Frame Count */
+            frame_count?: number | null;
+            /**
+             * Fps
+             * @description Frames per second.
+             */
+            fps?: number | null;
+            /**
+             * Width
+             * @description Pixels.
+             */
+            width?: number | null;
+            /**
+             * Height
+             * @description Pixels.
+             */
+            height?: number | null;
+            /**
+             * Duration
+             * @description Seconds.
+             */
+            duration?: number | null;
+            /** Cameras */
+            cameras?: string[];
+            /** Scenes */
+            scenes?: string[];
+            /** View Layers */
+            view_layers?: string[];
+            /**
+             * Render Engine
+             * @description What the project itself renders with, such as CYCLES.
+             */
+            render_engine?: string | null;
+            /** Output Format */
+            output_format?: string | null;
+            /**
+             * Missing Files
+             * @description Files that it refers to and that are not there.
+             */
+            missing_files?: string[];
+            /** Warnings */
+            warnings?: string[];
+            /**
+             * Format Version
+             * @description Of the program that wrote the file, such as 4.5.
+             */
+            format_version?: string | null;
+            /**
+             * Engine Version
+             * @description The version that would render it; null: none can.
+             */
+            engine_version?: string | null;
+            /**
+             * Engine Version Installed
+             * @description Whether it is here, and not to be fetched first.
+             * @default false
+             */
+            engine_version_installed?: boolean;
+            /**
+             * Reason
+             * @description Why this version, or why it cannot render: a sentence.
+             */
+            reason: string;
+            /**
+             * Can Render
+             * @description Whether a job of it would be taken.
+             */
+            can_render: boolean;
         };
         /**
          * Readiness
@@ -2740,6 +2932,42 @@ export interface components {
             reason: string;
         };
         /**
+         * UploadInfo
+         * @description An upload as it is now.
+         */
+        UploadInfo: {
+            /** Id */
+            id: string;
+            /**
+             * Name
+             * @description The file name under which it is kept.
+             */
+            name: string;
+            /**
+             * Size
+             * @description Bytes of the whole file.
+             */
+            size: number;
+            /**
+             * Offset
+             * @description Bytes that have come; the next PATCH begins there.
+             */
+            offset: number;
+            /**
+             * Complete
+             * @description Whether all of it is there.
+             */
+            complete: boolean;
+            /** Sha256 */
+            sha256?: string | null;
+            /**
+             * Expires
+             * Format: date-time
+             * @description When it is thrown away if no job has taken it.
+             */
+            expires: string;
+        };
+        /**
          * AddJob
          * @description The body of ``POST /api/add_job``.
          */
@@ -2828,6 +3056,12 @@ export interface components {
              * @default null
              */
             local_path?: string | null;
+            /**
+             * Upload
+             * @description Id of a complete upload (POST /api/uploads).
+             * @default null
+             */
+            upload?: string | null;
             /**
              * Scheduled Start
              * @description Not before this time (ISO 8601; UTC if no offset is given).
@@ -3077,6 +3311,28 @@ export interface components {
              * @default null
              */
             days?: number | null;
+        };
+        /**
+         * NewUpload
+         * @description Body of ``POST /api/uploads``.
+         */
+        NewUpload: {
+            /**
+             * Name
+             * @description File name of the project, or of a zip of it.
+             */
+            name: string;
+            /**
+             * Size
+             * @description Bytes.
+             */
+            size: number;
+            /**
+             * Sha256
+             * @description Of the whole file, hexadecimal. It is checked in the end; and a repeat with the same name, size and sha256 answers the upload that is there already.
+             * @default null
+             */
+            sha256?: string | null;
         };
         /**
          * PauseNode
@@ -5338,7 +5594,7 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
-            /** @description Too many wrong tokens came from this address; Retry-After says when to try again. */
+            /** @description Too many wrong tokens came from this address, or the job's token has as many live jobs as it may have. */
             429: {
                 headers: {
                     [name: string]: unknown;
@@ -5501,6 +5757,575 @@ export interface operations {
             };
             /** @description The service has a fault. */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_uploads: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadInfo"][];
+                };
+            };
+            /** @description The request is wrong; the text says what would be right. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role of the token is too low, or the request comes from a web page of somebody else. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service has a fault. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    add_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["NewUpload"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadInfo"];
+                };
+            };
+            /** @description The request is wrong; the text says what would be right. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role of the token is too low, or the request comes from a web page of somebody else. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The file is larger than max_upload_bytes. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token has as many uploads as one may have. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service has a fault. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk of the data folder is too full for it. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadInfo"];
+                };
+            };
+            /** @description The request is wrong; the text says what would be right. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role of the token is too low, or the request comes from a web page of somebody else. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such upload, it is somebody else's, or a job has taken it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service has a fault. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    delete_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The word success. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                };
+            };
+            /** @description The request is wrong; the text says what would be right. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role of the token is too low, or the request comes from a web page of somebody else. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such upload, it is somebody else's, or a job has taken it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description A job is being made of it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service has a fault. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    send_upload: {
+        parameters: {
+            query?: never;
+            header: {
+                /** @description Where these bytes begin: the offset of the upload. */
+                "upload-offset": number;
+            };
+            path: {
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: {
+            content: {
+                "application/octet-stream": string;
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["UploadInfo"];
+                };
+            };
+            /** @description Upload-Offset is missing, or all came and is not what was announced: the upload is at 0 again. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role of the token is too low, or the request comes from a web page of somebody else. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such upload, it is somebody else's, or a job has taken it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The upload has another offset, which the header Upload-Offset names; or another request goes on with it. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description More came than was announced. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service has a fault. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk of the data folder is too full. */
+            507: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    inspect_upload: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                upload_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProjectInspection"];
+                };
+            };
+            /** @description The request is wrong; the text says what would be right. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role of the token is too low, or the request comes from a web page of somebody else. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such upload, it is somebody else's, or a job has taken it. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Not all of it is there. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The archive holds more than the settings allow. */
+            413: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service has a fault. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The disk of the data folder is too full to unpack it. */
+            507: {
                 headers: {
                     [name: string]: unknown;
                 };
@@ -6548,6 +7373,16 @@ export interface operations {
                     "application/problem+json": components["schemas"]["Problem"];
                 };
             };
+            /** @description The node is stopping. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
         };
     };
     beat: {
@@ -6624,6 +7459,16 @@ export interface operations {
             };
             /** @description The service has a fault. */
             500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The node is stopping. */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

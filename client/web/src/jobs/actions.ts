@@ -24,8 +24,12 @@ const ACTIONS: Record<ActionName, (id: string) => Promise<void>> = {
   },
 };
 
-/** Do one thing with every job; what one refuses does not keep the others from it. */
-export async function forEach(ids: readonly string[], act: (id: string) => Promise<void>, done: (count: number) => string): Promise<void> {
+/**
+ * Do one thing with every job; what one refuses does not keep the others from it.
+ *
+ * @returns how many it was done with.
+ */
+export async function forEach(ids: readonly string[], act: (id: string) => Promise<void>, done: (count: number) => string): Promise<number> {
   const waiting = [...ids];
   const refused: unknown[] = [];
   const work = async (): Promise<void> => {
@@ -41,14 +45,15 @@ export async function forEach(ids: readonly string[], act: (id: string) => Promi
   const good = ids.length - refused.length;
   if (good > 0) tell(done(good));
   if (refused.length > 0) tell(t.jobs.failedSome(refused.length, sentenceOf(refused[0])), "bad");
+  return good;
 }
 
-export function act(name: ActionName, ids: readonly string[]): Promise<void> {
+export function act(name: ActionName, ids: readonly string[]): Promise<number> {
   return forEach(ids, ACTIONS[name], t.jobs.done[name]);
 }
 
 /** The higher one renders first. */
-export function setPriority(ids: readonly string[], priority: number): Promise<void> {
+export function setPriority(ids: readonly string[], priority: number): Promise<number> {
   return forEach(
     ids,
     async (id) => live.put(await dataOf(api.PATCH("/api/jobs/{job_id}", { params: path(id), body: { priority } }))),

@@ -109,6 +109,10 @@ function stop(): void {
   stream = null;
 }
 
+// What the browser knows of the network it knows before any silence tells it.
+globalThis.addEventListener?.("offline", () => stream?.kick());
+globalThis.addEventListener?.("online", () => stream?.kick());
+
 function forget(): void {
   stop();
   byId.clear();

@@ -20,6 +20,8 @@ const LONGEST_PAUSE = 8_000;
 
 export class LiveStream {
   #stop = new AbortController();
+  /** Ends what is under way, or the pause before the next try. */
+  #kick = new AbortController();
   #polls = false;
 
   constructor(
@@ -44,9 +46,16 @@ export class LiveStream {
         this.listener.lost(error);
       }
       if (signal.aborted) return;
-      if (!this.#polls || pause > 500) await rest(pause, signal);
+      if (!this.#polls || pause > 500) await rest(pause, AbortSignal.any([signal, this.#kick.signal]));
       pause = Math.min(pause * 2, LONGEST_PAUSE);
     }
+  }
+
+  /** The network has come or gone: try again now. */
+  kick(): void {
+    const before = this.#kick;
+    this.#kick = new AbortController();
+    before.abort(new Error("the network has changed"));
   }
 
   stop(): void {
@@ -69,7 +78,7 @@ export class LiveStream {
   /** The event stream until it ends. Resolves with whether anything came. */
   async #listen(outer: AbortSignal): Promise<boolean> {
     const guard = new AbortController();
-    const signal = AbortSignal.any([outer, guard.signal]);
+    const signal = AbortSignal.any([outer, guard.signal, this.#kick.signal]);
     let timer = setTimeout(() => guard.abort(new Error("the event stream is held back")), this.firstByte);
     let came = false;
     try {
@@ -107,7 +116,7 @@ export class LiveStream {
     const response = await fetch(`/api/jobs/long_poll?delta=true&${this.#query}`, {
       headers: { Accept: "application/json" },
       cache: "no-store",
-      signal: AbortSignal.any([outer, AbortSignal.timeout(this.silence + 10_000)]),
+      signal: AbortSignal.any([outer, this.#kick.signal, AbortSignal.timeout(this.silence + 10_000)]),
     });
     if (!response.ok) throw await problemOf(response);
     this.listener.alive();

@@ -1,45 +1,26 @@
 /** The nodes that there are: this one, and those of its farm where the node has one. */
 import { useQuery } from "@tanstack/vue-query";
 import { computed } from "vue";
-import { ApiProblem, api, dataOf, problemOf, type NodeStatus } from "@/api/client";
+import { ApiProblem, api, dataOf, type NodeStatus } from "@/api/client";
 
 export interface FarmNode {
   /** `host:port`. */
   address: string;
   name: string;
-  state: "online" | "paused" | "stale" | "offline";
+  state: "online" | "paused" | "away" | "left" | "refused";
   reason: string;
   tags: string[];
   /** Of this node whatever it is; of others if they told it. */
   status: NodeStatus | null;
   here: boolean;
-  /** Seconds since it was heard. */
-  age: number;
+  /** Seconds since it was heard; null: never. */
+  age: number | null;
 }
 
-/** A node of the farm, as a node with peers tells it. */
-interface Peer {
-  id: string;
-  name: string;
-  address: string;
-  state: string;
-  reason?: string;
-  tags?: string[];
-  age?: number | null;
-}
-
-/** GET of a route that older nodes do not have: null if it is not there. */
-async function perhaps<T>(path: string, signal: AbortSignal): Promise<T | null> {
-  const response = await fetch(path, { headers: { Accept: "application/json" }, signal });
-  if (response.status === 404) return null;
-  if (!response.ok) throw await problemOf(response);
-  return (await response.json()) as T;
-}
-
-async function allNodes(signal: AbortSignal): Promise<{ nodes: FarmNode[]; farm: boolean }> {
-  const [own, peers, full] = await Promise.all([
+async function allNodes(signal: AbortSignal): Promise<FarmNode[]> {
+  const [own, told, full] = await Promise.all([
     dataOf(api.GET("/api/status", { signal })),
-    perhaps<Peer[] | { nodes: Peer[] }>("/api/nodes", signal),
+    dataOf(api.GET("/api/nodes", { signal })),
     fullStatus(signal),
   ]);
   const here: FarmNode = {
@@ -52,22 +33,19 @@ async function allNodes(signal: AbortSignal): Promise<{ nodes: FarmNode[]; farm:
     here: true,
     age: 0,
   };
-  const others = (Array.isArray(peers) ? peers : (peers?.nodes ?? []))
-    .filter((peer) => peer.id !== own.node_id)
-    .map((peer): FarmNode => {
-      const state = peer.state;
-      return {
-        address: peer.address,
-        name: peer.name,
-        state: state === "online" || state === "paused" || state === "stale" ? state : state === "offline" ? "offline" : "online",
-        reason: peer.reason ?? "",
-        tags: peer.tags ?? [],
-        status: full.get(peer.id) ?? null,
-        here: false,
-        age: peer.age ?? 0,
-      };
-    });
-  return { nodes: [here, ...others], farm: peers !== null };
+  const others = told.nodes
+    .filter((peer) => !peer.own && peer.id !== own.node_id)
+    .map((peer): FarmNode => ({
+      address: peer.address,
+      name: peer.name,
+      state: peer.state === "online" && peer.paused ? "paused" : peer.state,
+      reason: peer.reason || peer.paused_reason || "",
+      tags: peer.tags ?? [],
+      status: full.get(peer.id) ?? null,
+      here: false,
+      age: peer.age ?? null,
+    }));
+  return [here, ...others];
 }
 
 async function fullStatus(signal: AbortSignal): Promise<Map<string, NodeStatus>> {
@@ -83,7 +61,7 @@ async function fullStatus(signal: AbortSignal): Promise<Map<string, NodeStatus>>
 
 export function useNodes() {
   const asked = useQuery({ queryKey: ["nodes"], queryFn: ({ signal }) => allNodes(signal), refetchInterval: 3_000 });
-  return { ...asked, nodes: computed(() => asked.data.value?.nodes ?? []), farm: computed(() => asked.data.value?.farm ?? false) };
+  return { ...asked, nodes: computed(() => asked.data.value ?? []) };
 }
 
 export function useLoad() {
