@@ -35,7 +35,7 @@ def measure(options: Options, report: Report) -> None:
     """One node, then two, in turns."""
     clip = options.folder / "clip.mp4"
     argv = [imageio_ffmpeg.get_ffmpeg_exe(), "-nostdin", "-v", "error", "-stream_loop", "5" if options.quick else "24"]
-    argv += ["-i", str(ROOT / "demo" / "lanterns.mp4"), "-vf", "scale=1280:-2", "-c:a", "copy"]
+    argv += ["-i", str(ROOT / "demo" / "lanterns.mp4"), "-vf", "scale=1280:-2,fps=24", "-c:a", "aac"]
     subprocess.run([*argv, "-c:v", "libx264", "-preset", "veryfast", "-crf", "16", str(clip)], check=True)
     asyncio.run(_measure(clip, options, report))
 
