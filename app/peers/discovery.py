@@ -17,7 +17,7 @@ import psutil
 import structlog
 from zeroconf import Error as ZeroconfError
 from zeroconf import InterfaceChoice, IPVersion, ServiceListener, Zeroconf
-from zeroconf.asyncio import AsyncServiceBrowser, AsyncServiceInfo, AsyncZeroconf
+from zeroconf.asyncio import AsyncServiceInfo, AsyncZeroconf
 
 from app.peers.contact import Origin
 from app.peers.greeting import Me
@@ -70,7 +70,6 @@ class Discovery(ServiceListener):
         self._asking: set[asyncio.Task[None]] = set()
         self._found: dict[str, Found] = {}
         self._zeroconf: AsyncZeroconf | None = None
-        self._info: AsyncServiceInfo | None = None
         self._changed = asyncio.Event()
         peers.secret.on_change(lambda farm: self._changed.set())
 
@@ -92,9 +91,8 @@ class Discovery(ServiceListener):
             return self.found()
         zeroconf = AsyncZeroconf(interfaces=self._interfaces())
         try:
-            browser = AsyncServiceBrowser(zeroconf.zeroconf, SERVICE_TYPE, listener=self)
+            await zeroconf.async_add_service_listener(SERVICE_TYPE, self)
             await asyncio.sleep(seconds)
-            await browser.async_cancel()
             await asyncio.gather(*self._asking, return_exceptions=True)
             return self.found()
         finally:
@@ -121,16 +119,18 @@ class Discovery(ServiceListener):
                 await self._announce()
             except (OSError, ZeroconfError) as error:
                 log.warning("nodes cannot be looked for on the network", reason=str(error) or type(error).__name__)
-                await asyncio.sleep(LOOK_AGAIN_SECONDS)
+            except Exception:
+                # Whatever a stranger's announcement has done to the library: other nodes are still to be found.
+                log.exception("looking for nodes on the network failed")
+            await asyncio.sleep(LOOK_AGAIN_SECONDS)
 
     async def _announce(self) -> None:
         """Announce and listen until something is wrong with the network."""
         zeroconf = self._zeroconf = AsyncZeroconf(interfaces=self._interfaces(), ip_version=self._ip_version())
         try:
-            browser = AsyncServiceBrowser(zeroconf.zeroconf, SERVICE_TYPE, listener=self)
+            await zeroconf.async_add_service_listener(SERVICE_TYPE, self)
             announced = await asyncio.to_thread(self._own_addresses)
-            self._info = self._service(announced)
-            await (await zeroconf.async_register_service(self._info, allow_name_change=True))
+            await (await zeroconf.async_register_service(self._service(announced)))
             while True:
                 self._changed.clear()
                 try:
@@ -143,15 +143,13 @@ class Discovery(ServiceListener):
                     log.info("the addresses of this machine have changed", addresses=now)
                     announced = now
                     await zeroconf.async_update_interfaces(self._interfaces())
-                self._info = self._service(announced)
-                await (await zeroconf.async_update_service(self._info))
+                await (await zeroconf.async_update_service(self._service(announced)))
         finally:
-            self._zeroconf = self._info = None
+            self._zeroconf = None
             for task in list(self._asking):
                 task.cancel()
             await asyncio.gather(*self._asking, return_exceptions=True)
-            # Shielded: the goodbye is said although we are being cancelled.
-            await asyncio.shield(asyncio.ensure_future(_close(zeroconf, browser)))
+            await zeroconf.async_close()  # and say goodbye
 
     def _service(self, addresses: Sequence[str]) -> AsyncServiceInfo:
         farm = self._peers.secret.farm
@@ -261,11 +259,6 @@ def read_announcement(info: AsyncServiceInfo) -> Found | None:
         return None
     name = "".join(char for char in said.get("name", "")[:100] if char.isprintable()) or node_id[:8]
     return Found(node_id, name, said.get("farm", "")[:64], instance, tuple(addresses))
-
-
-async def _close(zeroconf: AsyncZeroconf, browser: AsyncServiceBrowser) -> None:
-    await browser.async_cancel()
-    await zeroconf.async_close()
 
 
 def _is_address(text: str) -> bool:
