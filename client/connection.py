@@ -173,6 +173,8 @@ class Connection:
         Raises:
             ZordonError: see :mod:`.errors`.
         """
+        if self._http.is_closed:
+            raise ConnectionFailed(f"the connection to {self.address} was closed")
         wait = self.timeout if timeout is None else httpx.Timeout(timeout, connect=self.timeout.connect)
         query = {name: value for name, value in (params or {}).items() if value is not None}
         try:

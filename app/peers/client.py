@@ -45,6 +45,7 @@ class PeerClient:
     ) -> None:
         self.address = address
         self.to = to
+        self._way = (address, scheme, to, certificate)
         self.connection = Connection(
             address.host,
             address.port,
@@ -53,6 +54,10 @@ class PeerClient:
             auth=_Signing(key, node, to),
             timeout=timeout,
         )
+
+    def is_like(self, other: PeerClient) -> bool:
+        """Whether both ask the same instance of a node in the same way."""
+        return self._way == other._way
 
     async def aclose(self) -> None:
         """Close every connection."""

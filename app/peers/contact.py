@@ -22,6 +22,7 @@ from client.errors import ProtocolError, RequestRefused, Unavailable, ZordonErro
 from client.models import Beat, HelloAnswer, NodeState, PeerNode
 
 if TYPE_CHECKING:
+    from app.peers.client import PeerClient
     from app.peers.peer import Peer
 
 log = structlog.get_logger(__name__)
@@ -177,15 +178,18 @@ class Contact:
                 self._silent = 0
                 return SLOWEST
             self._greeting = greeting
-        return await self._beat(self._greeting)
+        if self.peer is None:
+            self._greeting = None  # another address of the node is in use meanwhile
+            return SLOWEST
+        return await self._beat(self._greeting, self.peer.client)
 
-    async def _beat(self, greeting: Greeting) -> int:
+    async def _beat(self, greeting: Greeting, client: PeerClient) -> int:
         asked = self._owner.beat_for(greeting.answer.node)
         asked.nonce = secrets.token_hex(16)
         remaining = self._owner.remaining(self)
         patience = self._owner.patience if remaining is None else min(self._owner.patience, remaining)
         try:
-            response = await greeting.client.post(
+            response = await client.post(
                 BEAT_PATH, asked.model_dump(mode="json"), timeout=max(_LEAST_SECONDS, patience)
             )
             beat = read(_BEAT, response)

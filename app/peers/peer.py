@@ -88,9 +88,14 @@ class Peer:
         return self._client
 
     def reached(self, client: PeerClient, instance: str, address: Address) -> PeerClient | None:
-        """It has proven itself at an address. Returns the client of before, for whoever closes it."""
-        before, self._client = self._client, client
+        """It has proven itself at an address. Returns the client that is not needed any more, for whoever closes it.
+
+        If nothing has changed that is the new one: whatever is under way with the one of before goes on.
+        """
         self.instance, self.place = instance, address
+        if self._client is not None and self._client.is_like(client):
+            return client
+        before, self._client = self._client, client
         return before
 
     def let_go(self) -> PeerClient | None:

@@ -268,9 +268,9 @@ class Peers:
         self._same_id.pop(f"{said.node}/{said.instance}", None)
         moved = peer.place != contact.address or peer.answered is None
         peer.clock_ahead = greeting.clock_ahead
-        before = peer.reached(greeting.client, said.instance, contact.address)
-        if before is not None:
-            self._spawn(before.aclose())
+        unused = peer.reached(greeting.client, said.instance, contact.address)
+        if unused is not None:
+            self._spawn(unused.aclose())
         if moved:
             self._spawn(self._keep_list())
         return peer

@@ -97,7 +97,7 @@ async def served(
             "token": TOKEN,
             "engine_sources": [],
             "beat_seconds": 0.1,
-            "beat_misses": 20,
+            "beat_misses": 60,
             "host": host,
             "peers": [peer if isinstance(peer, str) else peer.address for peer in peers],
             **more,
