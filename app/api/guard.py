@@ -128,7 +128,7 @@ class Guard:
             return refusal
         if path in self._open and not (path == READY_PATH and _has_secret(headers)):
             return None
-        if path.startswith(self._open_folders) and scope["method"] in HARMLESS:
+        if path.startswith(self._open_folders) and self._permissions.is_open(scope["method"], path):
             return None
         if self._open_metrics and path == METRICS_PATH and is_loopback(scope) and not _has_secret(headers):
             return None

@@ -169,6 +169,11 @@ class Permissions:
             self._known[key] = found
         return found
 
+    def is_open(self, method: str, path: str) -> bool:
+        """Whether no token is asked for; of what there is no route for below an open path, neither."""
+        found = self.of(method, path)
+        return found.role is None or not found.operation
+
     def methods(self, path: str) -> set[str]:
         """Every method of the path that a request's path is, a fixed one before one with names in it; the router itself
         tells those of the first route only."""

@@ -44,7 +44,7 @@ expected-statuses = ["2xx", "3xx", "4xx", 503, 507]
 # An unknown job is 400 in this API; what a job, a frame set, an upload, a node, a login, a name or a version needs
 # beyond its schema is 400 as well, and more than this node takes is 413, 429 or 507.
 [[operations]]
-include-path-regex = "/api/(jobs|frames|uploads|node|peers|add_job|login|logout|tokens|engines/(d|most))"
+include-path-regex = "/api/(jobs|frames|uploads|node|peers|pairing|add_job|login|logout|tokens|engines/(d|most))"
 checks.positive_data_acceptance.expected-statuses = ["2xx", "3xx", 400, 401, 403, 404, 409, 413, 429, 503, 507]
 {more}
 """
