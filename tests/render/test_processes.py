@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import sys
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
@@ -228,6 +229,45 @@ if os.fork() == 0:
 time.sleep(300)
 """
     await assert_swept(code, tmp_path, "headless-1")
+
+
+@linux
+async def test_who_has_emptied_its_environment_is_ended_when_it_can_be_nobodys_that_lives(tmp_path: Path) -> None:
+    """It shows no cookie and has a session of its own; it is older than every engine that lives, so none of theirs."""
+    code = """
+if os.fork() == 0:
+    os.setsid()
+    if os.fork():
+        os._exit(0)
+    nameless = f'import os, time; os.write({events.fileno()}, b"%d" % os.getpid() + bytes([10])); time.sleep(300)'
+    os.set_inheritable(events.fileno(), True)
+    os.execve(sys.executable, [sys.executable, '-I', '-S', '-c', nameless], {})
+time.sleep(300)
+"""
+    older, ended, younger = Heard(), Heard(), Heard()
+    async with started("say('lives')\ntime.sleep(300)", tmp_path, older, "older-1") as first:
+        await older.until(1)
+        async with started(code, tmp_path, ended, "ended-1") as process:
+            await ended.until(1)
+            nameless = int(ended.events[0])
+            assert Path(f"/proc/{nameless}/environ").read_bytes() == b""
+            await asyncio.to_thread(_until_old, nameless)
+            process.kill()
+            await process.wait()
+            await process.sweep()
+            assert alive(nameless), "it may be the older engine's"
+        async with started("say('lives')\ntime.sleep(300)", tmp_path, younger, "younger-1"):
+            await younger.until(1)
+            first.kill()
+            await first.wait()
+            await first.sweep()
+            assert not alive(nameless)
+
+
+def _until_old(pid: int) -> None:
+    """Wait until a process has lived for so long that it has become its program for certain."""
+    while time.time() - psutil.Process(pid).create_time() < 2.5:
+        time.sleep(0.05)
 
 
 async def assert_swept(code: str, folder: Path, session: str) -> None:

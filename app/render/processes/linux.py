@@ -109,7 +109,7 @@ class LinuxProcess(PosixProcess):
             seen, cookies = proc.cookies(pid)
             if cookies.get(ATTEMPT_COOKIE) == self._launch.session or session == self.pid:
                 strangers.append(pid)
-            elif not cookies and not _live and time.time() - start_time(pid) > _SETTLED_SECONDS:
+            elif not cookies and _outlived_its_session(pid):
                 # A zombie, or one that scrubbed its environment: nobody's that lives, so a leftover of somebody's.
                 strangers.append(pid)
             elif seen is proc.Seen.EXITING or (seen is proc.Seen.BLANK and _nameless.get(pid) != start_time(pid)):
@@ -137,6 +137,13 @@ class LinuxProcess(PosixProcess):
                 _give_time_to(unsettled, blank_since)
         log.error("what an engine left behind could not be ended", session=self._launch.session, tried=len(ended))
         return len(ended)
+
+
+def _outlived_its_session(pid: int) -> bool:
+    """Whether an orphan that does not show whose it is can belong to no engine that lives: it is older than all of
+    them. So it is no later found than when those end that lived when it was started."""
+    born = start_time(pid)
+    return time.time() - born > _SETTLED_SECONDS and all(born < start_time(live) for live in tuple(_live))
 
 
 def _give_time_to(unsettled: list[int], since: dict[int, float]) -> None:
