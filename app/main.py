@@ -175,6 +175,10 @@ class Application:
             stack.callback(feed.close)
             workers = Workers()
             stack.push_async_callback(workers.close)
+            readers, lend = workers, None
+            if (user := confinement.run_as) is not None:
+                readers, lend = Workers(user=WorkerUser(user.uid, user.gid, user.groups)), confinement.lend_attempt
+                stack.push_async_callback(readers.close)
             previews, frame_previews = Previews(workers), FramePreviews(workers)
             stack.push_async_callback(previews.close)
             stack.push_async_callback(frame_previews.close)
@@ -204,7 +208,7 @@ class Application:
             catalog.on_used(used)
             _, unfinished = await asyncio.gather(catalog.refresh(), jobs.load())
             manifests = Manifests()
-            delivery = Delivery(folders, workers, manifests, settings.name)
+            delivery = Delivery(folders, readers, manifests, settings.name, lend)
             await end_survivors(store, jobs)
             kept = [row.attempt for row in await store.read(queries.load_subjobs) if not row.loose]
             await reconcile(unfinished, jobs, delivery, folders, kept)
@@ -221,7 +225,7 @@ class Application:
             stack.callback(duty.close)
             asking = await stack.enter_async_context(httpx.AsyncClient(headers={"User-Agent": f"Zordon/{APP_VERSION}"}))
             offers = Offers(configured_sources(settings, asking, lambda: self._peers.usable() if self._peers else ()))
-            installs = Installs(folders, store, catalog, offers, Prover(workers, confinement).prove)
+            installs = Installs(folders, store, catalog, offers, Prover(readers, confinement).prove)
             stack.push_async_callback(installs.close)
             demand = Demand(settings, jobs, catalog, installs, feed)
             stack.push_async_callback(demand.close)
@@ -259,11 +263,6 @@ class Application:
             await installs.start()
             demand.start()
             copies.start()
-
-            readers = workers
-            if (user := confinement.run_as) is not None:
-                readers = Workers(user=WorkerUser(user.uid, user.gid, user.groups))
-                stack.push_async_callback(readers.close)
 
             async def inspect(engine: Engine, project: Path) -> ProjectInfo:
                 await asyncio.to_thread(confinement.make, (), project)

@@ -62,9 +62,22 @@ class WorkerUser(NamedTuple):
         return WorkerUser(uid, gid, tuple(groups))
 
 
-READERS = ("av", "blender_asset_tracer.blendfile", "blender_asset_tracer.trace")
+READERS = (
+    "av",
+    "OpenImageIO",
+    "PIL.Image",
+    "PIL.JpegImagePlugin",
+    "app.outputs.verification",
+    "app.outputs.pictures",
+    "app.outputs.videos",
+    "blender_asset_tracer.blendfile",
+    "blender_asset_tracer.trace",
+    "engines.blender.packing",
+    "engines.ffmpeg.engine",
+    "engines.testpattern.engine",
+)
 """Loaded, with all that is in them, before a worker becomes another user: Zordon may be installed where that user sees
-nothing, and these load parts of themselves only when a file needs them."""
+nothing, these load parts of themselves only when a file needs them, and the second call may be about another one."""
 
 
 def main() -> None:

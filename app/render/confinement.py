@@ -67,6 +67,15 @@ class Confinement:
         if self._user is not None and project is not None:
             self._user.lend(project)
 
+    def lend_attempt(self, folder: Path) -> None:
+        """Let whoever verifies outputs read them in the folder of their attempt, which may not be there.
+
+        Raises:
+            OSError: the rights cannot be changed.
+        """
+        if self._user is not None and folder.is_dir():
+            self._user.show(folder)
+
     def lend_copy(self, folder: Path, scratch: Path) -> None:
         """Let engines run a copy that is not installed yet, and write in a scratch folder.
 

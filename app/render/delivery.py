@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from pathlib import Path
 
 from app.jobs.folders import DataFolder
 from app.jobs.record import JobRecord, Present
@@ -12,8 +13,9 @@ from app.outputs.delivery import deliver
 from app.outputs.manifest import Made, Manifest, Manifests, frames_of
 from app.outputs.rechecking import recheck
 from app.outputs.unfinished import finish_moves
+from app.outputs.verification import VerificationError
 from app.outputs.workers import Workers
-from engines.contract import Chunk, ExpectedOutput
+from engines.contract import Chunk, ExpectedOutput, FailureCause
 from engines.frames import IndexSet
 
 FEW = 100
@@ -23,8 +25,20 @@ FEW = 100
 class Delivery:
     """Delivers the outputs of all jobs."""
 
-    def __init__(self, folders: DataFolder, workers: Workers, manifests: Manifests, node: str = "") -> None:
-        """``node``: the name of this node, which is written down with every output."""
+    def __init__(
+        self,
+        folders: DataFolder,
+        workers: Workers,
+        manifests: Manifests,
+        node: str = "",
+        lend: Callable[[Path], None] | None = None,
+    ) -> None:
+        """Arguments beside the obvious:
+
+        node: the name of this node, which is written down with every output.
+        lend: lets the workers read the folder of an attempt, if they are another user. For a thread.
+        """
+        self._lend = lend
         self._folders = folders
         self._workers = workers
         self._manifests = manifests
@@ -74,6 +88,11 @@ class Delivery:
         manifest, output = self._held[record.id], self._folders.output(record.id)
         if _keeps_parts(record) and not assembled:
             manifest, output = self._held_parts[record.id], self._folders.parts(record.id)
+        if self._lend is not None:
+            try:
+                await asyncio.to_thread(self._lend, chunk.folder)
+            except OSError as error:
+                raise VerificationError(FailureCause.DISK, f"outputs cannot be verified: {error}") from error
         await deliver(self._workers, chunk.folder, expected, manifest, output, made)
 
     def forget_parts(self, job_id: str) -> None:

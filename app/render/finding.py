@@ -80,9 +80,10 @@ async def find_copies(
 
 async def _copy(engine: Engine, candidate: EngineCandidate, run_as: RunAs | None) -> EngineVersion | UnusableCopy:
     number = candidate.version
-    if number is None:
+    if number is None or run_as is not None:  # it may be where that user sees nothing
         try:
-            number = await _ask_version(engine, candidate, run_as)
+            said = await _ask_version(engine, candidate, run_as)
+            number = number or said
         except (ProbeError, Refusal) as error:
             return UnusableCopy(engine.name, candidate.path, candidate.kind, str(error))
     return EngineVersion(

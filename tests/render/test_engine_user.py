@@ -10,8 +10,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from PIL import Image
 
 from app.jobs.folders import DataFolder
+from app.main import create_app
+from app.outputs.verification import VerificationError, verify
 from app.outputs.worker import WorkerUser
 from app.outputs.workers import Workers
 from app.render.catalog import EngineCatalog
@@ -20,8 +23,11 @@ from app.render.environment import engine_environment
 from app.render.probe import ask
 from app.render.processes import Launch, RunAs, launch
 from app.settings import SettingsError, load_settings
+from client.models import JobStatus
+from engines.contract import ExpectedOutput, PictureCheck
 from engines.ffmpeg import FFmpegEngine
 from tests.faults.projects import make_video
+from tests.render.conftest import Node
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="POSIX users")
 root = pytest.mark.skipif(sys.platform == "win32" or os.geteuid() != 0, reason="only root becomes another user")
@@ -179,3 +185,53 @@ async def test_projects_are_read_as_the_user(open_folder: Path) -> None:
             await readers.run(secret.read_text)
     finally:
         await readers.close()
+
+
+@root
+async def test_outputs_are_verified_as_the_user_whoever_rendered_them(open_folder: Path) -> None:
+    folders = DataFolder(open_folder / "data")
+    folders.prepare()
+    confinement = Confinement(load_settings(data_dir=folders.root, engine_user="nobody"), folders)
+    own, fetched = folders.attempt("job", "job-1"), folders.attempt("job", "job-2")
+    confinement.make([(own, None)])
+    fetched.mkdir(mode=0o700)
+    user = nobody()
+    for folder in (own, fetched):
+        Image.new("RGB", (64, 48)).save(folder / "a.jpg")
+        (folder / "a.jpg").chmod(0o600)
+    os.chown(own / "a.jpg", user.uid, user.gid)
+    workers = Workers(1, user=WorkerUser(user.uid, user.gid, user.groups))
+    wanted = ExpectedOutput("a.jpg", PictureCheck(64, 48))
+    try:
+        with pytest.raises(VerificationError, match="cannot be opened"):
+            await workers.run(verify, fetched, wanted)
+        for folder in (own, fetched):
+            confinement.lend_attempt(folder)
+            assert (await workers.run(verify, folder, wanted)).width == 64
+        assert await workers.run(os.getresuid) == (user.uid,) * 3
+    finally:
+        await workers.close()
+    assert own.stat().st_uid == user.uid
+    assert own.stat().st_mode & 0o777 == 0o700
+    assert fetched.stat().st_uid == os.geteuid()
+
+
+@root
+async def test_a_node_renders_as_the_user_and_shows_previews(open_folder: Path) -> None:
+    """From an upload on: read, rendered and verified by somebody who cannot get at the outputs."""
+    video = await make_video(open_folder / "clip.mp4")
+    settings = load_settings(data_dir=open_folder / "data", engine_user="nobody", local_roots=[open_folder])
+    async with create_app(settings).running() as parts:
+        node = Node(parts)
+        submitted = await node.submit(renderer="ffmpeg", local_path=str(video), name="film")
+        job = await node.ended(submitted.id)
+        assert (job.status, job.errors) == (JobStatus.COMPLETED, []), job.reason
+        (name,) = node.outputs(job.id)
+        made = parts.folders.output(job.id) / name
+        assert made.stat().st_uid == nobody().uid
+        assert made.parent.stat().st_mode & 0o777 == 0o700
+        assert made.parent.stat().st_uid == os.geteuid()
+        await parts.jobs.settled(job.id)
+        preview = await parts.previews.get(job.id, "small", video_ok=False)
+        assert preview is not None
+        assert preview.size > 0
