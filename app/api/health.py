@@ -6,6 +6,7 @@ nothing but yes or no.
 
 from __future__ import annotations
 
+from collections import Counter
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
@@ -16,7 +17,7 @@ from app.api.openapi import failures, text
 from app.api.parts import PartsOf
 from app.api.who import WHO
 from app.node.metrics import CONTENT_TYPE
-from client.models import Readiness
+from client.models import NodeState, Readiness
 
 router = APIRouter(tags=["node"])
 
@@ -65,6 +66,8 @@ async def get_readiness(request: Request, response: Response, parts: PartsOf) ->
     responses=text("The text format of Prometheus, version 0.0.4.") | failures(),
 )
 async def get_metrics(parts: PartsOf) -> Response:
-    """Queue, frames, durations, failures by cause, waiting clients, installs, disk, the process itself."""
-    body = await parts.node.metrics(parts.hot.waiting)
+    """Queue, frames, durations, failures by cause, waiting clients, nodes, installs, disk, the process itself."""
+    nodes = Counter({state.value: 0 for state in NodeState})
+    nodes.update(node.state.value for node in parts.peers.nodes())
+    body = await parts.node.metrics(parts.hot.waiting, nodes)
     return Response(body, headers={**_NO_STORE, "Content-Type": CONTENT_TYPE})

@@ -146,15 +146,17 @@ class NodeMetrics:
         jobs.on_event(self.happened.on_event)
         jobs.on_effect(self.happened.on_effect)
 
-    async def text(self, waiters: Mapping[str, int]) -> bytes:
+    async def text(self, waiters: Mapping[str, int], nodes: Mapping[str, int]) -> bytes:
         """Everything at this moment.
 
         Args:
             waiters: clients that wait for a change, by how they do.
+            nodes: those of the farm, this one included, by state.
         """
         # Taken here, on the loop, and written out in a thread: the records are immutable.
         records, counts = self._jobs.live_records(), self._jobs.counts()
-        sessions, installs, waiting = dict(self._sessions()), dict(self._installs()), dict(waiters)
+        sessions, installs = dict(self._sessions()), dict(self._installs())
+        waiting, farm = dict(waiters), dict(nodes)
 
         def write() -> bytes:
             families = [
@@ -162,6 +164,7 @@ class NodeMetrics:
                 _gauge("zordon_sessions", "Engine processes that are open.", "engine", sessions),
                 _gauge("zordon_installs", "Engine versions on their way or come lately.", "state", installs),
                 _gauge("zordon_waiters", "Clients that wait for a change.", "kind", waiting),
+                _gauge("zordon_nodes", "Nodes of the farm that are known, this one included.", "state", farm),
                 *self._of_disk(),
                 *_of_process(self._process),
             ]

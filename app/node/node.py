@@ -44,9 +44,9 @@ class Node:
         """Whether it can do its work, and if not, why."""
         return await self._readiness.condition()
 
-    async def metrics(self, waiters: Mapping[str, int]) -> bytes:
+    async def metrics(self, waiters: Mapping[str, int], nodes: Mapping[str, int]) -> bytes:
         """What can be measured; see :meth:`NodeMetrics.text`."""
-        return await self._metrics.text(waiters)
+        return await self._metrics.text(waiters, nodes)
 
     async def cpu_benchmark(self) -> float:
         """The CPU score; takes ten seconds. Raises what :meth:`Benchmarks.cpu` raises."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from prometheus_client.parser import text_string_to_metric_families
 
-from client.models import Role
+from client.models import NodeState, Role
 from tests.api.access import token_of
 from tests.api.conftest import Api, StartApi
 
@@ -198,6 +198,8 @@ async def test_the_machine_and_the_process_are_measured(start_api: StartApi) -> 
         assert found["process_start_time_seconds", ()] > 1_700_000_000
         assert ("zordon_event_loop_lag_seconds_count", ()) in found
         assert found["zordon_sessions", of()] == 0
+        nodes = {labels: count for (name, labels), count in found.items() if name == "zordon_nodes"}
+        assert nodes == {(("state", state.value),): float(state is NodeState.ONLINE) for state in NodeState}
 
 
 def _changes(connection: object) -> int:
