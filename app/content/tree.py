@@ -24,7 +24,7 @@ def make_tree(main: str, files: Iterable[TreeFile]) -> Tree:
         BadTree: two of them have one path, or a path cannot be stored on every machine.
     """
     ordered = tuple(sorted(files, key=lambda file: file.path))
-    tree = Tree(id=_id_of(main, ordered), main=main, files=ordered)
+    tree = Tree(id=id_of(main, ordered), main=main, files=ordered)
     check_paths(tree)
     return tree
 
@@ -44,7 +44,7 @@ def read_tree(body: bytes, tree_id: str, *, most_files: int, most_bytes: int) ->
         tree = Tree.model_validate_json(body)
     except ValidationError as error:
         raise BadTree(f"what came is no tree: {error.errors(include_url=False)[0]['msg']}") from error
-    if tree.id != tree_id or _id_of(tree.main, tree.files) != tree_id:
+    if tree.id != tree_id or id_of(tree.main, tree.files) != tree_id:
         raise BadTree("what came is another tree than the one that was asked for")
     if len(tree.files) > most_files:
         raise BadTree(f"the project has {len(tree.files)} files; {most_files} are allowed (max_archive_files)")
@@ -91,6 +91,7 @@ def tree_bytes(tree: Tree) -> bytes:
     return orjson.dumps(tree.model_dump(mode="json"), option=orjson.OPT_SORT_KEYS)
 
 
-def _id_of(main: str, files: tuple[TreeFile, ...]) -> str:
+def id_of(main: str, files: tuple[TreeFile, ...]) -> str:
+    """The id of a tree of these files, sorted by path."""
     plain = {"main": main, "files": [file.model_dump(mode="json") for file in files]}
     return hashlib.sha256(orjson.dumps(plain, option=orjson.OPT_SORT_KEYS)).hexdigest()
