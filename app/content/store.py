@@ -168,8 +168,7 @@ class ContentStore:
             os.chown(path, os.geteuid(), os.getegid())  # the reader of projects may be another user
         path.chmod(0o400)
         os.utime(path, ns=(time.time_ns(), MARK_NS))
-        path.replace(own)
-        sync_folder(own.parent)
+        path.replace(own)  # the name itself is not synced: content whose name is lost comes again
 
     def add(self, content: bytes, sha256: str) -> None:
         """Make verified bytes a blob.

@@ -6,7 +6,9 @@ Asked once or often, by one node or several, it is the same work: the answer say
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Sequence
+from typing import Final
 
 import structlog
 
@@ -21,6 +23,9 @@ from app.settings import Settings
 from client.models import InstallState, Preparation, Prepare
 
 log = structlog.get_logger(__name__)
+
+MEET_SECONDS: Final = 10.0
+"""So long a node that asks is waited for to be there."""
 
 
 class Preparing:
@@ -41,6 +46,8 @@ class Preparing:
         self._peers = peers
         self._catalog = catalog
         self._installs = installs
+        self._met = asyncio.Event()  # set whenever a node came or went
+        peers.on_change(lambda change: self._met.set())
         self._installing: dict[tuple[str, str], asyncio.Task[str]] = {}
 
     async def prepare(self, asked: Prepare, node_id: str) -> Preparation:
@@ -53,7 +60,7 @@ class Preparing:
         project = await self._project(asked, node_id) if asked.tree is not None else Preparation(ready=True)
         engine = Preparation(ready=True)
         if asked.engine is not None and asked.version is not None:
-            engine = self._engine(asked.engine, asked.version)
+            engine = self._engine(asked.engine, asked.version, node_id)
         eta = max(project.eta_seconds or 0.0, engine.eta_seconds or 0.0)
         return Preparation(
             ready=project.ready and engine.ready,
@@ -95,7 +102,7 @@ class Preparing:
 
     # --- the engine ----------------------------------------------------------------------------------------------
 
-    def _engine(self, engine: str, version: str) -> Preparation:
+    def _engine(self, engine: str, version: str, node_id: str) -> Preparation:
         try:
             title = self._catalog.engine(engine).title
             if any(copy.version == version for copy in self._catalog.versions(engine)):
@@ -123,12 +130,15 @@ class Preparing:
                 return Preparation(ready=False, failed=True, sentences=[reason])
             task = None
         if task is None:
-            task = asyncio.create_task(self._install(engine, version), name=f"{engine} {version} for another node")
+            task = asyncio.create_task(
+                self._install(engine, version, node_id), name=f"{engine} {version} for another node"
+            )
             self._installing[engine, version] = task
         return Preparation(ready=False, sentences=[f"it is being asked who has {title} {version}"])
 
-    async def _install(self, engine: str, version: str) -> str:
+    async def _install(self, engine: str, version: str, node_id: str) -> str:
         """Have a version installed; why it did not come, or nothing."""
+        await self._until_met(node_id)
         self._installs.offers.forget(engine)  # whoever asks may have got it just now
         try:
             one = await self._installs.request(engine, version)
@@ -136,6 +146,15 @@ class Preparing:
         except (InstallError, UnknownEngine) as error:
             return str(error)
         return "" if one.state is InstallState.INSTALLED else one.reason
+
+    async def _until_met(self, node_id: str) -> None:
+        """A node that has just met this one may ask before it can be asked itself, and it is the first to have what it
+        asks for."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(MEET_SECONDS):
+                while (peer := self._peers.get(node_id)) is None or not peer.usable:
+                    self._met.clear()
+                    await self._met.wait()
 
 
 def _of_fetch(fetch: TreeFetch) -> Preparation:
