@@ -161,6 +161,9 @@ class Shares:
             story = f"{remote.peer.name} gets no more of it: {after.refusal}"
             remote.work.log.say(story)
             self._jobs.apply(remote.job, WarningNoted(story))
+            for other in self.of_node(remote.node):
+                if other.job == remote.job and other is not remote and not other.begun:
+                    self.release(other, story)
 
     def _conclude(self, remote: RemoteAttempt, outcome: Outcome) -> None:
         if isinstance(outcome, Came):
