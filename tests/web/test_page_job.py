@@ -26,7 +26,9 @@ def cell(page: Page, frame: int) -> Locator:
 async def shown(picture: Locator) -> tuple[int, int]:
     """The size in pixels of a picture that has come."""
     await expect(picture).to_have_js_property("complete", True)
-    size: list[int] = await picture.evaluate("async it => { await it.decode(); return [it.naturalWidth, it.naturalHeight] }")
+    size: list[int] = await picture.evaluate(
+        "async it => { await it.decode(); return [it.naturalWidth, it.naturalHeight] }"
+    )
     return size[0], size[1]
 
 

@@ -70,7 +70,9 @@ async def test_filter_search_and_sort_are_in_the_address(page: Page, node: Rende
 async def test_many_are_selected_by_keyboard_and_changed_together(page: Page, node: RenderServerProxy) -> None:
     late = "2035-01-01T00:00:00Z"
     made = [
-        (await node.create_job(AddJob(renderer="testpattern", name=f"Shot {at}", frames="1-3", scheduled_start=late)))[0]
+        (await node.create_job(AddJob(renderer="testpattern", name=f"Shot {at}", frames="1-3", scheduled_start=late)))[
+            0
+        ]
         for at in range(5)
     ]
     await go(page, "/jobs?sort=name")
@@ -168,5 +170,3 @@ async def test_it_says_since_when_it_is_not_live(browser: Browser, tmp_path: Pat
                 await expect(stale).to_be_visible()
                 await page.context.set_offline(False)
                 await expect(stale).to_have_count(0)
-
-
