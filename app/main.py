@@ -64,21 +64,10 @@ from app.outputs.manifest import Manifests
 from app.outputs.previews import Previews
 from app.outputs.worker import WorkerUser
 from app.outputs.workers import Workers
-from app.peers.bringing import Bringing
-from app.peers.discovery import Discovery
-from app.peers.fetching import Fetching
+from app.peers.building import House, find_peers, join_farm
 from app.peers.greeting import Me
-from app.peers.joining import Joining
-from app.peers.known import KnownNodes
-from app.peers.lanes import Lanes
-from app.peers.neighbours import Neighbours
-from app.peers.own import OwnBrief
-from app.peers.pairing import PairingDesk
-from app.peers.preparing import Preparing
 from app.peers.registry import Peers
-from app.peers.reporting import Reporting
 from app.peers.secret import FarmSecret
-from app.peers.trust import Trust
 from app.render.awaiting import check_engines
 from app.render.catalog import EngineCatalog
 from app.render.confinement import Confinement
@@ -91,8 +80,6 @@ from app.render.recovery import end_survivors, reconcile
 from app.render.supervisor import Supervisor
 from app.settings import Settings, SettingsError
 from app.version import APP_VERSION
-from client.addresses import parse_address
-from client.models.farm import MAX_TREES
 from engines.contract import Engine, EngineVersion, Packing, ProjectInfo
 
 log = structlog.get_logger(__name__)
@@ -278,10 +265,6 @@ class Application:
             trees = ProjectTrees(folders, content, pack, settings.local_roots)
             stack.push_async_callback(trees.close)
 
-            def trees_in_use() -> set[str]:
-                own = (trees.known(record.spec) for record in jobs.live_records())
-                return jobs.projects_in_use() | {built.tree.id for built in own if built is not None}
-
             checkouts = Checkouts(folders, content)
             arriving = Arriving(settings, folders)
             await arriving.load()
@@ -300,6 +283,21 @@ class Application:
             )
             stack.push_async_callback(intake.close)
 
+            house = House(
+                settings=settings,
+                store=store,
+                jobs=jobs,
+                catalog=catalog,
+                supervisor=supervisor,
+                installs=installs,
+                offers=offers,
+                content=content,
+                trees=trees,
+                duty=duty,
+                port=lambda: self.port,
+            )
+            peers = self._peers = find_peers(stack, house, farm, me)
+
             def slots() -> dict[str, int]:
                 return {name: catalog.slots(name) for name in catalog.engines}
 
@@ -307,48 +305,7 @@ class Application:
                 settings, folders, jobs.counts, slots, duty, node_id=node_id, port=lambda: self.port
             )
 
-            def engine_versions() -> dict[str, list[str]]:
-                return {name: [copy.version for copy in catalog.versions(name)] for name in catalog.engines}
-
-            own = OwnBrief(
-                me,
-                duty,
-                slots=slots,
-                busy=supervisor.sessions,
-                engines=engine_versions,
-                port=lambda: self.port,
-                public_address=settings.public_address,
-            )
-            peers = self._peers = Peers(
-                farm,
-                me,
-                own,
-                KnownNodes(settings.data_dir),
-                interval=settings.beat_seconds,
-                misses=settings.beat_misses,
-                given=[parse_address(one) for one in settings.peers],
-            )
-            stack.push_async_callback(peers.close)
-            lanes = Lanes(store, supervisor, peers)
-            stack.push_async_callback(lanes.close)
-            reporting = Reporting(store, jobs, peers)
-            stack.push_async_callback(reporting.close)
-            lanes.bring = Bringing(trees, catalog, peers)
-            await lanes.load()
-            lanes.start()
-            await reporting.start()
-            await peers.start()
-            neighbours = Neighbours(peers)
-            stack.push_async_callback(neighbours.close)
-            discovery = Discovery(settings, me, peers, lambda: self.port)
-            stack.push_async_callback(discovery.close)
-            discovery.start()
-            own.trees = lambda: content.complete_trees()[:MAX_TREES]
-            peers.on_change(lambda change: offers.forget())
-            fetching = Fetching(settings, content, trees_in_use)
-            stack.push_async_callback(fetching.close)
-            preparing = Preparing(settings, content, fetching, peers, catalog, installs)
-            stack.push_async_callback(preparing.close)
+            others = await join_farm(stack, house, peers, farm, me)
             yield Parts(
                 settings=settings,
                 folders=folders,
@@ -369,20 +326,20 @@ class Application:
                 supervisor=supervisor,
                 frames=FrameReader(jobs, feed, folders, manifests, supervisor.of_attempt),
                 explaining=Explaining(
-                    jobs, feed, store, catalog, folders, supervisor.space, duty.held_back, lanes.told
+                    jobs, feed, store, catalog, folders, supervisor.space, duty.held_back, others.lanes.told
                 ),
                 peers=peers,
-                lanes=lanes,
+                lanes=others.lanes,
                 content=content,
                 trees=trees,
-                fetching=fetching,
-                preparing=preparing,
+                fetching=others.fetching,
+                preparing=others.preparing,
                 giving=CopyArchives(),
-                trust=Trust(farm, me),
-                discovery=discovery,
-                neighbours=neighbours,
-                pairing=PairingDesk(farm, me, settings),
-                joining=Joining(peers, discovery, me, settings),
+                trust=others.trust,
+                discovery=others.discovery,
+                neighbours=others.neighbours,
+                pairing=others.pairing,
+                joining=others.joining,
             )
 
     @asynccontextmanager
