@@ -98,7 +98,11 @@ def run(application: Application) -> None:
         SystemExit: it could not start; the reason was logged.
     """
     settings = application.settings
-    configure(settings.log_format, settings.log_level, lambda: (settings.token or "", application.token))
+    configure(
+        settings.log_format,
+        settings.log_level,
+        lambda: (settings.token or "", settings.farm_secret or "", application.token),
+    )
     if settings.engine_user is None and runs_as_root():
         log.warning(
             "the service runs as root, and so will its engines", mend="run it as another user, or set engine_user"

@@ -85,7 +85,9 @@ def test_only_what_is_important_enough_is_said() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("form", ["json", "console"])
 def test_a_service_that_is_driven_with_secrets_says_none_of_them(tmp_path: Path, form: str) -> None:
+    farm = "what-only-the-farm-knows"
     settings = {"ZORDON_LOG_FORMAT": form, "ZORDON_REQUEST_LOG": "true", "ZORDON_LOG_LEVEL": "debug"}
+    settings["ZORDON_FARM_SECRET"] = farm
     with running_service(tmp_path / "data", **settings) as service:
 
         def ask(method: str, path: str, headers: dict[str, str], body: str | None = None) -> tuple[int, str]:
@@ -103,14 +105,20 @@ def test_a_service_that_is_driven_with_secrets_says_none_of_them(tmp_path: Path,
         status, told = ask("POST", "/api/login_code", admin)
         assert status == 200, told
         code = json.loads(told)["code"]
+        status, told = ask("POST", "/api/pairing", admin)
+        assert status == 200, told
+        pairing = json.loads(told)["code"]
         wrong = "wrong-secret-of-somebody"
         assert ask("GET", "/api/jobs", {"Authorization": f"Bearer {wrong}"})[0] == 401
         assert ask("GET", "/api/jobs", {"X-API-Token": wrong})[0] == 401
         assert ask("GET", "/api/jobs", {"Cookie": f"zordon_12345678={wrong}"})[0] == 401
         assert ask("GET", f"/api/jobs?token={wrong}", {"Authorization": f"Bearer {made}"})[0] == 200
+        assert ask("GET", f"/api/jobs?farm={farm}", admin)[0] == 200
+        for named in ({"code": pairing, "address": "127.0.0.1:1"}, {"code": pairing, "farm": farm}):
+            assert ask("POST", "/api/pairing/join", admin, json.dumps(named))[0] >= 400
         ask("POST", "/api/login", {"Content-Type": "application/json"}, json.dumps({"code": wrong}))
         ask("POST", "/api/login", {"Content-Type": "application/json"}, json.dumps({"code": code}))
-        secrets = [service.token, made, code, wrong]
+        secrets = [service.token, made, code, wrong, farm, pairing, pairing.replace("-", "")]
     said = (tmp_path / "data" / "service.log").read_text("utf-8")
     assert [secret for secret in secrets if secret in said] == []
     assert said.count("/api/jobs") >= 4

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+import structlog.testing
 
 from app.jobs.known import JobNotFound
 from client.models import JobStatus
@@ -283,3 +284,19 @@ async def test_a_job_that_waits_for_space_can_be_cancelled(small_disk: Path) -> 
         await node.until(job.id, lambda now: "waits for space" in now.reason)
         await node.parts.jobs.cancel(job.id)
         assert node.job(job.id).status is JobStatus.CANCELLED
+
+
+async def test_a_log_that_fills_the_disk_costs_no_job(small_disk: Path) -> None:
+    async with node_at(small_disk / "data", min_free_bytes=8 * MIB, max_log_bytes=20 * MIB) as node:
+        ballast = small_disk / "ballast"
+        ballast.write_bytes(b"x" * (16 * MIB))
+        with structlog.testing.capture_logs() as said:
+            job = await rogue(node, "much_log", 20 * MIB, frames="1-3")
+            await node.until(job.id, lambda now: "waits for space" in now.reason or now.status.ended)
+        assert any(line["event"] == "a job's log cannot be written" for line in said)
+        assert not node.job(job.id).status.ended, node.job(job.id).errors
+        ballast.unlink()
+        ended = await node.ended(job.id)
+        assert (ended.status, ended.frames_done) == (COMPLETED, 3), ended.errors
+        await assert_clean(node, ended)
+        assert len((await node.log(job.id)).encode()) > MIB
