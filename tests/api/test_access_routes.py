@@ -11,7 +11,9 @@ import httpx
 import pytest
 
 from app.api import build_api
+from app.api.guard import HARMLESS
 from app.api.permissions import ROLES, Permissions, role_of
+from app.peers.signing import NODE_HEADER, SIGNATURE_HEADER
 from app.settings import load_settings
 from client.models import Role
 from tests.api.access import session_of, token_of
@@ -47,7 +49,7 @@ def operations() -> list[Operation]:
 
 OPERATIONS = operations()
 CLOSED = [operation for operation in OPERATIONS if operation.role is not None]
-CHANGING = [operation for operation in OPERATIONS if operation.method == "POST"]
+CHANGING = [operation for operation in OPERATIONS if operation.method not in HARMLESS]
 
 
 def named(operation: Operation) -> str:
@@ -128,16 +130,21 @@ async def test_any_token_is_told_that_there_is_no_such_route(shared_api: Api) ->
         {"Sec-Fetch-Site": "cross-site", "Sec-Fetch-Mode": "navigate", "Sec-Fetch-Dest": "document"},
         {"Content-Type": "application/x-www-form-urlencoded"},
         {"Content-Type": "text/plain"},
+        {"Origin": "http://evil.example", NODE_HEADER: "a" * 32, SIGNATURE_HEADER: "0" * 64},
     ],
-    ids=["origin", "null", "port", "fetch", "form-navigation", "form", "old-form"],
+    ids=["origin", "null", "port", "fetch", "form-navigation", "form", "old-form", "like-a-node"],
 )
 async def test_no_change_can_be_called_by_a_page_of_somebody_else(
     shared_api: Api, operation: Operation, page: dict[str, str]
 ) -> None:
     cookie = await session_of(shared_api)
     async with shared_api.new_client({**page, **cookie}) as client:
-        answer = await client.post(operation.path, params={"confirm": "true"}, content=b'{"confirm": true}')
-    if operation.role is None and "Content-Type" in page:
+        answer = await client.request(
+            operation.method, operation.path, params={"confirm": "true"}, content=b'{"confirm": true}'
+        )
+    if NODE_HEADER in page:
+        assert answer.status_code == 401, answer.text  # a cookie helps nobody who says to be a node
+    elif operation.role is None and "Content-Type" in page:
         assert answer.status_code == 400  # open to everybody, but for JSON only
     else:
         assert answer.status_code == 403, answer.text
