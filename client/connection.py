@@ -28,6 +28,7 @@ Params = Mapping[str, str | int | float | bool | None]
 T = TypeVar("T")
 
 _MAX_ERROR_TEXT: Final = 2000
+_OF_THE_WIRE: Final = ("content-encoding", "content-length", "transfer-encoding")
 
 
 class RetryLater(Unavailable):
@@ -54,6 +55,7 @@ class Connection:
         pin: whether ``ca`` is the node's own certificate, and no other is believed.
         certificate: the node's own certificate (DER), if whoever asks has it; no other is believed then.
         auth: another way than a token to show who asks; it is run for every request anew.
+        longest: bytes of the longest answer that is read whole; None: any.
 
     Raises:
         ZordonError: ``ca`` cannot be read, or there is no certificate in it.
@@ -73,10 +75,12 @@ class Connection:
         pin: bool = False,
         certificate: bytes | None = None,
         auth: httpx.Auth | None = None,
+        longest: int | None = None,
     ) -> None:
         self.host = host.strip("[]")
         self.port = port
         self.retries = max(1, retries)
+        self._longest = longest
         self.timeout = httpx.Timeout(timeout, connect=min(timeout, 5.0))
         bracketed = f"[{self.host}]" if ":" in self.host else self.host
         headers = {"X-API-Version": API_VERSION, "Accept": "application/json, application/problem+json"}
@@ -149,8 +153,7 @@ class Connection:
         async with self.stream(
             method, path, params, json=json, content=content, headers=headers, timeout=timeout
         ) as response:
-            await response.aread()
-            return response
+            return await self._whole(response)
 
     @asynccontextmanager
     async def stream(
@@ -189,8 +192,7 @@ class Connection:
             ) as response:
                 self._check_version(response)
                 if response.status_code >= 400 and response.status_code not in accept_statuses:
-                    await response.aread()
-                    raise _error_of(response)
+                    raise _error_of(await self._whole(response))
                 yield response
         except httpx.TimeoutException as error:
             if isinstance(error, httpx.ConnectTimeout):
@@ -207,6 +209,19 @@ class Connection:
             raise ConnectionFailed(f"the connection to {self.address} broke: {_plain(error)}") from error
         except (httpx.InvalidURL, httpx.DecodingError) as error:
             raise ProtocolError(f"{self.address}: {_plain(error)}") from error
+
+    async def _whole(self, response: httpx.Response) -> httpx.Response:
+        """An answer with its body, which is no longer than what this connection takes."""
+        if self._longest is None:
+            await response.aread()
+            return response
+        body = bytearray()
+        async for piece in response.aiter_bytes():
+            body += piece
+            if len(body) > self._longest:
+                raise ProtocolError(f"{self.address} answers with more than {self._longest} bytes")
+        headers = [pair for pair in response.headers.multi_items() if pair[0] not in _OF_THE_WIRE]
+        return httpx.Response(response.status_code, headers=headers, content=bytes(body), request=response.request)
 
     def _check_version(self, response: httpx.Response) -> None:
         theirs = response.headers.get("X-API-Version")

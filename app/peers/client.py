@@ -9,6 +9,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Generator, Mapping
 from contextlib import asynccontextmanager
+from typing import Final
 
 import httpx
 from pydantic import JsonValue
@@ -17,6 +18,9 @@ from app.peers.signing import sign
 from client.addresses import Address
 from client.connection import Connection, Params
 from client.errors import ConnectionFailed
+
+LONGEST: Final = 128 << 20
+"""An answer of another node that is read whole has no more bytes: far above what a farm says, and no danger to memory."""
 
 
 class PeerClient:
@@ -53,6 +57,7 @@ class PeerClient:
             certificate=certificate,
             auth=_Signing(key, node, to),
             timeout=timeout,
+            longest=LONGEST,
         )
 
     def is_like(self, other: PeerClient) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 from collections.abc import Callable
 
@@ -9,6 +10,7 @@ import pytest
 
 import client
 from client import errors
+from client.connection import Connection
 from tests.support.scripted_server import Reply, Request, scripted_server
 
 TREE = {
@@ -30,6 +32,9 @@ TREE = {
 }
 
 OTHER_NAMES = {"API_VERSION", "JobCache", "Progress", "RenderServerProxy", "Target", "find_target"}
+
+
+GZIP = {"Content-Encoding": "gzip"}
 
 
 def test_public_names() -> None:
@@ -144,6 +149,25 @@ async def test_an_answer_that_is_none_of_ours_is_named(body: bytes, word: str) -
     ):
         with pytest.raises(client.ProtocolError, match=f"GET /api/jobs is not understood: {word}"):
             await node.get_jobs()
+
+
+@pytest.mark.parametrize("status", ["200 OK", "500 Internal Server Error"])
+async def test_an_answer_that_is_longer_than_what_is_taken_is_broken_off(status: str) -> None:
+    bomb = gzip.compress(bytes(4 << 20))  # 4 kB on the way
+    replies = {"/short": answering(status, gzip.compress(b"hello"), **GZIP), "/bomb": answering(status, bomb, **GZIP)}
+    async with scripted_server(lambda request, number: replies[request.target](request, number)) as server:
+        node = Connection("127.0.0.1", server.port, longest=1 << 20)
+        try:
+            with pytest.raises(client.ProtocolError, match="answers with more than 1048576 bytes"):
+                await node.get("/bomb")
+            if status.startswith("200"):
+                answer = await node.get("/short")
+                assert (answer.text, answer.headers["Content-Length"]) == ("hello", "5")
+            else:
+                with pytest.raises(client.ServerError, match="hello"):
+                    await node.get("/short")
+        finally:
+            await node.aclose()
 
 
 async def test_a_server_of_another_major_version_is_named() -> None:
