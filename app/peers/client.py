@@ -20,7 +20,7 @@ from client.connection import Connection, Params
 from client.errors import ConnectionFailed
 
 LONGEST: Final = 128 << 20
-"""An answer of another node that is read whole has no more bytes: far above what a farm says, and no danger to memory."""
+"""An answer of another node that is read whole has no more bytes: far above what a farm says, no danger to memory."""
 
 
 class PeerClient:
