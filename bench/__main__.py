@@ -18,6 +18,10 @@ BENCHMARKS = {
     "upload": "2 GB as multipart beside a raw body PUT",
     "farm_presence": "how soon a node that starts, is killed or is stopped is known to another",
     "encode": "one FFmpeg encode over two nodes of one thread each, beside one node",
+    "makespan": "500 chunks on eight unequal nodes of which one dies, beside the ideal and the even split",
+    "scaling": "1 to 16 nodes at five seconds a chunk",
+    "failover": "from the death of a node to its frames running elsewhere",
+    "farm_simulation": "a thousand nodes and a million frames: what the scheduler costs",
     "faults": "hundreds of kill -9 at random moments: kills survived, frames lost and rendered twice, processes left",
 }
 
@@ -28,7 +32,7 @@ def main() -> int:
     flags = [argument for argument in sys.argv[1:] if argument.startswith("-")]
     if not names:
         for name, what in BENCHMARKS.items():
-            print(f"python -m bench.{name:<10} {what}")
+            print(f"python -m bench.{name:<16} {what}")
         print("python -m bench all        every one of them; --quick, --dir=FOLDER and --json=FILE are passed on")
         return 0
     unknown = [name for name in names if name != "all" and name not in BENCHMARKS]

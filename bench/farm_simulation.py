@@ -18,7 +18,7 @@ import psutil
 
 from app.jobs.events import AttemptEnded, AttemptReleased, AttemptStarted, FramesVerified, JobEvent, StopAttempts
 from app.jobs.record import JobRecord, JobSpec, JobState
-from app.jobs.sharing import HANDOVER_SECONDS, Busy, Hand, Workforce, share, takeover
+from app.jobs.sharing import HANDOVER_SECONDS, Busy, Hand, Late, Workforce, share
 from app.jobs.transitions import initial_status, transition
 from bench.figures import Figure, Options, Report, run
 from bench.makespan import DIES, SLOWNESS, even
@@ -27,12 +27,13 @@ from engines.frames import FrameSet, IndexSet
 
 DEAD_AFTER = 9.0
 """Seconds until a dead node's frames go to others: four missed beats, and a little."""
+LOOK_SECONDS = 0.5
 CHUNK_SECONDS = 30.0
 MAX_FRAMES = 50
 _EACH_SHARE = 4
 """Messages that a share costs besides its frames: asked for, begun, ended, confirmed."""
-_EACH_FRAME = 3
-"""Messages that a frame costs: told of, looked up, fetched."""
+TOLD_SECONDS = 2.0
+"""Frames that come within so long are told of, and looked up, together; each is fetched by itself."""
 
 
 @dataclass
@@ -41,6 +42,7 @@ class Share:
 
     attempt: str
     frames: list[int]  # not rendered yet
+    given: float
     began: float | None = None  # when its first frame did
     last: float = 0.0  # when its last one came
 
@@ -76,6 +78,8 @@ class Simulation:
     died: float = 0.0
     _heap: list[tuple[float, int, str, int]] = field(default_factory=list)
     _number: int = 0
+    _workforce: Workforce | None = None
+    _counted: float = 0.0
 
     def __post_init__(self) -> None:
         spec = JobSpec("j", "j", "testpattern", "1", "", FrameSet.between(1, self.frames), True, 0.0)
@@ -84,9 +88,9 @@ class Simulation:
 
     def run(self) -> None:
         """To the end of the job."""
-        for number, node in enumerate(self.nodes):
+        for node in self.nodes:
             self._give(node)
-            self._at(0.5, "look", number)
+        self._at(LOOK_SECONDS, "look", 0)
         while self.record.status is not JobStatus.COMPLETED:
             self.now, _, what, number = heapq.heappop(self._heap)
             node = self.nodes[number]
@@ -95,10 +99,28 @@ class Simulation:
             elif what == "found dead":
                 for one in list(node.shares):
                     self._release(node, one)
-            elif what == "look" and not node.dead:
-                self._give(node)
-                if not node.shares or len(node.shares) < 2:
-                    self._at(0.5, "look", number)
+            elif what == "look":
+                self._look()
+                self._at(LOOK_SECONDS, "look", 0)
+
+    def _look(self) -> None:
+        """Who has nothing takes of what others have, as the lanes look for it."""
+        idle = [node for node in self.nodes if not node.shares and not node.dead]
+        if not idle or self.record.waiting_positions():
+            return
+        began, spent = time.perf_counter(), self.spent
+        late: Late | None = None
+        for node in idle:
+            late = late or self._late()
+            found = late.takeover(Hand(node.name, node.known))
+            if found is None:
+                continue
+            late = None
+            if found.whole:
+                self._release(*self._owner[found.attempt])
+            if not node.shares:
+                self._begin(node, found.positions, twice=not found.whole)
+        self.spent = spent + time.perf_counter() - began
 
     def _at(self, seconds: float, what: str, number: int) -> None:
         self._number += 1
@@ -127,21 +149,27 @@ class Simulation:
         """Begin the next share, if none is under way."""
         if node.shares and node.shares[0].began is None and not node.dead:
             node.shares[0].began = node.shares[0].last = self.now
-            self._at(node.seconds + HANDOVER_SECONDS / 2, "frame", node.number)
+            count = self._next_count(node, node.shares[0])
+            self._at(node.seconds * count + HANDOVER_SECONDS / 2, "frame", node.number)
         if not node.dead:
             self._give(node)
+
+    @staticmethod
+    def _next_count(node: Node, one: Share) -> int:
+        return min(len(one.frames), max(1, int(TOLD_SECONDS / node.seconds)))
 
     def _frame(self, node: Node, number: int) -> None:
         """A frame, or at a thousand nodes a whole share, is through."""
         if not node.shares or node.shares[0].began is None:
             return
         one = node.shares[0]
-        position = one.frames.pop(0)
+        number_of = self._next_count(node, one)
+        came, one.frames = IndexSet.of(one.frames[:number_of]), one.frames[number_of:]
         node.known = node.seconds
         one.last = self.now
-        self.messages += _EACH_FRAME
+        self.messages += 2 + number_of
         before = len(self.record.state.done)
-        self._apply(FramesVerified(one.attempt, IndexSet.span(position, position), before + 1, node.seconds))
+        self._apply(FramesVerified(one.attempt, came, before + number_of, node.seconds))
         self.twice += before == len(self.record.state.done)
         if self.dies is not None and len(self.record.state.done) >= self.dies[1]:
             dead, self.dies = self.nodes[self.dies[0]], None
@@ -150,7 +178,7 @@ class Simulation:
         if one.attempt not in self._owner:
             return
         if one.frames:
-            self._at(node.seconds, "frame", number)
+            self._at(node.seconds * self._next_count(node, one), "frame", number)
             return
         del self._owner[one.attempt]
         node.shares.remove(one)
@@ -160,43 +188,45 @@ class Simulation:
     # --- what the lanes do -----------------------------------------------------------------------------------------
 
     def _give(self, node: Node) -> None:
-        began = time.perf_counter()
-        while len(node.shares) < 2 and sum(1 for one in node.shares if one.began is None) < 1:
-            positions, twice = self._next(node), False
-            if not positions and not node.shares:
-                positions, twice = self._taken(node), True
+        began, spent = time.perf_counter(), self.spent
+        while len(node.shares) < 2 and all(one.began is not None for one in node.shares):
+            positions = self._next(node)
             if not positions:
                 break
-            attempt = f"j-{self.record.state.attempts + 1}"
-            self._apply(AttemptStarted(attempt, positions, self.now, node=node.name, twice=twice))
-            one = Share(attempt, list(positions))
-            node.shares.append(one)
-            self._owner[attempt] = (node, one)
-            self.shares += 1
-            self.messages += _EACH_SHARE
-            self._go_on(node)
-        self.spent += time.perf_counter() - began
+            self._begin(node, positions, twice=False)
+        self.spent = spent + time.perf_counter() - began
+
+    def _begin(self, node: Node, positions: IndexSet, *, twice: bool) -> None:
+        left = positions - self.record.state.done if twice else positions & self.record.waiting_positions()
+        if not left:
+            return
+        attempt = f"j-{self.record.state.attempts + 1}"
+        self._apply(AttemptStarted(attempt, left, self.now, node=node.name, twice=twice))
+        one = Share(attempt, list(left), self.now)
+        node.shares.append(one)
+        self._owner[attempt] = (node, one)
+        self.shares += 1
+        self.messages += _EACH_SHARE
+        self._go_on(node)
 
     def _next(self, node: Node) -> IndexSet:
         waiting = self.record.waiting_positions()
         if not waiting:
             return waiting
-        everybody = Workforce.of([Hand(one.name, one.known) for one in self.nodes if not one.dead])
+        if self._workforce is None or self.now - self._counted > LOOK_SECONDS:
+            self._workforce = Workforce.of([Hand(one.name, one.known) for one in self.nodes if not one.dead])
+            self._counted = self.now
+        everybody = self._workforce
         own = Hand(node.name, node.known)
         return waiting.first(share(len(waiting), own, everybody, chunk_seconds=CHUNK_SECONDS, max_frames=MAX_FRAMES))
 
-    def _taken(self, node: Node) -> IndexSet:
+    def _late(self) -> Late:
         busy = []
         for chunk in self.record.state.running:
             owner, one = self._owner[chunk.attempt]
-            since = one.last if one.began is not None else 0.0
+            since = one.last if one.began is not None else one.given
             busy.append(Busy(one.attempt, owner.name, chunk.positions, owner.known, since, one.began is not None))
-        found = takeover(Hand(node.name, node.known), busy, self.now)
-        if found is None:
-            return IndexSet()
-        if found.whole:
-            self._release(*self._owner[found.attempt])
-        return found.positions
+        return Late(busy, self.now)
 
 
 def measure(options: Options, report: Report) -> None:
@@ -212,7 +242,7 @@ def measure(options: Options, report: Report) -> None:
     report(Figure("500 chunks, 8 nodes, simulated", "s", case.now, ideal, "ideal", goal, reached, note))
     count, frames = (50, 5_000) if options.quick else (1_000, 1_000_000)
     chance = random.Random(5)
-    large = [Node(number, chance.uniform(2.0, 20.0)) for number in range(count)]
+    large = [Node(number, chance.uniform(0.2, 2.0)) for number in range(count)]
     before = psutil.Process().memory_info().rss
     began = time.monotonic()
     farm = Simulation(large, frames)

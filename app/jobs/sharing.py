@@ -137,53 +137,74 @@ class Takeover:
     whole: bool  # they are all that it has, and it has not begun: it need not keep them
 
 
-def takeover(idle: Hand, busy: Sequence[Busy], now: float, *, least: int = 1) -> Takeover | None:
-    """What a slot for which nothing is left should take of the others, if anything: what has not been begun, else the
-    end of what would take longest without it. No frame is given to more than two.
+class Late:
+    """What is under way of a job near its end, looked at once for all slots that are free.
 
     Args:
-        idle: the free slot.
         busy: every attempt of the job that is under way.
         now: by the clock of :attr:`Busy.since`.
-        least: attempts with fewer frames than this are left alone.
     """
-    seen = Counter(position for one in busy for position in one.positions if len(one.positions) <= _LOOKED_AT)
-    best: tuple[bool, float, Takeover] | None = None
-    for one in busy:
-        if one.node == idle.node or len(one.positions) < least:
-            continue
-        if len(one.positions) <= _LOOKED_AT:
-            alone = IndexSet.of(position for position in one.positions if seen[position] == 1)
-        else:
+
+    def __init__(self, busy: Sequence[Busy], now: float) -> None:
+        self._now = now
+        seen = Counter(position for one in busy for position in _looked_at(one))
+        before: dict[str, float] = {}  # by node: until it is through with something
+        for one in busy:
+            if one.begun and one.positions and one.seconds_per_frame is not None:
+                left = _left(one, len(one.positions), one.seconds_per_frame, now)
+                before[one.node] = min(left, before.get(one.node, left))
+        self._candidates: list[tuple[Busy, IndexSet, float | None]] = []
+        for one in busy:
             alone = one.positions
-        theirs = one.seconds_per_frame if one.seconds_per_frame is not None else idle.seconds_per_frame
-        if not alone or theirs is None:  # or nobody knows anything: it may be about to end
-            continue
-        mine = idle.seconds_per_frame if idle.seconds_per_frame is not None else theirs
-        if one.begun:
-            number = max(1, min(len(alone), int(len(alone) * theirs / (theirs + mine))))
-            gain = _left(one, len(alone), theirs, now) - number * mine - HANDOVER_SECONDS
-            found = Takeover(one.attempt, alone.last(number), False)
-        elif len(alone) == len(one.positions):
-            before = [_left(other, len(other.positions), theirs, now) for other in busy if _is_before(other, one)]
-            waited = max(now - one.since, 0.0)
-            if not before and waited < PATIENCE_SECONDS:
+            if any(seen[position] > 1 for position in _looked_at(one)):
+                if not one.begun:
+                    continue
+                alone = IndexSet.of(position for position in one.positions if seen[position] == 1)
+            if alone:
+                self._candidates.append((one, alone, before.get(one.node)))
+        self._useless = float("inf")  # a slot that takes so long for a frame, or longer, finds nothing
+
+    def takeover(self, idle: Hand) -> Takeover | None:
+        """What a slot for which nothing is left should take of the others, if anything: what has not been begun, else
+        the end of what would take longest without it. No frame is given to more than two."""
+        if idle.seconds_per_frame is not None and idle.seconds_per_frame >= self._useless:
+            return None
+        best: tuple[bool, float, Takeover] | None = None
+        for one, alone, before in self._candidates:
+            theirs = one.seconds_per_frame if one.seconds_per_frame is not None else idle.seconds_per_frame
+            if one.node == idle.node or theirs is None:  # or nobody knows anything: it may be about to end
+                continue
+            mine = idle.seconds_per_frame if idle.seconds_per_frame is not None else theirs
+            if one.begun:
+                number = max(1, min(len(alone), int(len(alone) * theirs / (theirs + mine))))
+                gain = _left(one, len(alone), theirs, self._now) - number * mine - HANDOVER_SECONDS
+                if gain > 0 and (best is None or (False, gain) > best[:2]):
+                    best = (False, gain, Takeover(one.attempt, alone.last(number), False))
+                continue
+            waited = max(self._now - one.since, 0.0)
+            if before is None and waited < PATIENCE_SECONDS:
                 continue  # it has only just been given, and is about to begin
-            gain = min(before, default=waited) + len(alone) * theirs - mine - HANDOVER_SECONDS
-            found = Takeover(one.attempt, alone, True)
-        else:
-            continue
-        if gain > 0 and (best is None or (found.whole, gain) > best[:2]):
-            best = (found.whole, gain, found)
-    return None if best is None else best[2]
+            gain = (waited if before is None else before) + len(alone) * theirs - mine - HANDOVER_SECONDS
+            if gain > 0 and (best is None or (True, gain) > best[:2]):
+                best = (True, gain, Takeover(one.attempt, alone, True))
+        if best is None:
+            if idle.seconds_per_frame is not None:
+                self._useless = idle.seconds_per_frame
+            return None
+        return best[2]
 
 
 _LOOKED_AT = 10_000
 """Attempts with more frames than this are not looked at frame by frame; near the end none has."""
 
 
-def _is_before(other: Busy, one: Busy) -> bool:
-    return other.begun and other.node == one.node and bool(other.positions)
+def _looked_at(one: Busy) -> Iterable[int]:
+    return one.positions if len(one.positions) <= _LOOKED_AT else ()
+
+
+def takeover(idle: Hand, busy: Sequence[Busy], now: float) -> Takeover | None:
+    """See :meth:`Late.takeover`, for one slot."""
+    return Late(busy, now).takeover(idle)
 
 
 def _left(one: Busy, count: int, seconds: float, now: float) -> float:

@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 from app.jobs.chunking import next_chunk
 from app.jobs.record import JobRecord
-from app.jobs.sharing import Busy, Hand, Takeover, Workforce, share, takeover, too_many, unfit
+from app.jobs.sharing import Busy, Hand, Late, Takeover, Workforce, share, too_many, unfit
 from app.peers.peer import Peer
+from app.peers.remote import RemoteAttempt
 from client.models import JobStatus
 from engines.frames import IndexSet
 
@@ -26,12 +27,23 @@ class Choosing:
         self._lanes = lanes
         self._supervisor = lanes.supervisor
         self._jobs = lanes.supervisor.jobs
+        self._out: dict[str, list[RemoteAttempt]] | None = None  # while it plans: what each node has
+        self._late: dict[str, tuple[JobRecord, Late]] = {}  # by job, while it plans
 
     # --- for other nodes -----------------------------------------------------------------------------------------
 
     def plan(self) -> None:
         """Give whatever can be given now."""
         self._take_from_resting()
+        self._out, self._late = {}, {}
+        for remote in self._lanes.remotes.values():
+            self._out.setdefault(remote.node, []).append(remote)
+        try:
+            self._plan()
+        finally:
+            self._out, self._late = None, {}
+
+    def _plan(self) -> None:
         peers = self._lanes.peers.usable()
         gave = bool(peers)
         while gave:
@@ -50,14 +62,15 @@ class Choosing:
                 self._lanes.release(remote, f"{remote.peer.name} rests: {remote.peer.brief.paused_reason}")
 
     def _give(self, peer: Peer, engine: str, slots: int) -> bool:
-        out = [one for one in self._lanes.of_node(peer.id) if self._engine_of(one.job) == engine]
+        has = self._lanes.of_node(peer.id) if self._out is None else self._out.get(peer.id, ())
+        out = [one for one in has if one.attempt in self._lanes.remotes and self._engine_of(one.job) == engine]
         waiting_there = sum(1 for one in out if not one.begun)
         if waiting_there >= slots or len(out) >= 2 * slots:
             return False
         jobs = [record for record in self._candidates(engine) if not self.why_not(record, peer)]
         for record in jobs:
             if positions := self._share_of(record, peer):
-                self._lanes.begin(peer, record, positions, twice=False)
+                self._begin(peer, record, positions, twice=False)
                 return True
         if len(out) >= slots:
             return False  # only a slot that has nothing at all takes what others have
@@ -70,12 +83,17 @@ class Choosing:
                 newest = self._jobs.live(record.id)
                 positions = IndexSet() if newest is None else self._share_of(newest, peer)
                 if newest is not None and positions:  # at once: or who has just lost it gets it again
-                    self._lanes.begin(peer, newest, positions, twice=False)
+                    self._begin(peer, newest, positions, twice=False)
                     return True
                 continue
-            self._lanes.begin(peer, record, found.positions, twice=True)
+            self._begin(peer, record, found.positions, twice=True)
             return True
         return False
+
+    def _begin(self, peer: Peer, record: JobRecord, positions: IndexSet, *, twice: bool) -> None:
+        remote = self._lanes.begin(peer, record, positions, twice=twice)
+        if self._out is not None:
+            self._out.setdefault(peer.id, []).append(remote)
 
     def _candidates(self, engine: str) -> list[JobRecord]:
         """Jobs that may have frames to give, the most urgent one first. Forgets those that have not."""
@@ -91,6 +109,8 @@ class Choosing:
     def why_not(self, record: JobRecord, peer: Peer) -> str:
         """Why a node gets nothing of a job; empty if it may."""
         spec = record.spec
+        if peer.id in self._lanes.asking:
+            return "it is just asked what it has"
         if spec.project_path is not None and self._lanes.bring is None:
             return "projects are not sent to other nodes"
         standing = self._lanes.standing.get(record.id, {}).get(peer.id)
@@ -154,7 +174,12 @@ class Choosing:
     def _takeover(self, record: JobRecord, node: str) -> Takeover | None:
         if record.waiting_positions() or not record.state.running or record.state.needs_space:
             return None
-        found = takeover(Hand(node, self._pace(record, node)), self._busy(record), time.monotonic())
+        known = self._late.get(record.id)
+        if known is None or known[0] is not record:
+            known = record, Late(self._busy(record), time.monotonic())
+            if self._out is not None:
+                self._late[record.id] = known
+        found = known[1].takeover(Hand(node, self._pace(record, node)))
         if found is None or record.spec.divisible or found.whole:
             return found
         whole = next(chunk.positions for chunk in record.state.running if chunk.attempt == found.attempt)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import asyncio
 import time
+from collections.abc import Sequence
 from typing import Final
 
 import structlog
@@ -33,12 +34,10 @@ from app.jobs.store import Store
 from app.peers.choosing import Choosing
 from app.peers.peer import Peer, PeerChange
 from app.peers.registry import Peers
-from app.peers.remote import (
-    RemoteAttempt,
-    frames_of,
-)
+from app.peers.remote import RemoteAttempt, frames_of, job_of, update_from
 from app.peers.shares import Shares
 from app.render.supervisor import Supervisor
+from client.errors import JobNotFound, ZordonError
 from client.models import JobStatus, NodeState, SubjobAnswer, SubjobUpdate
 from engines.frames import IndexSet
 
@@ -46,6 +45,8 @@ log = structlog.get_logger(__name__)
 
 LOOK_SECONDS: Final = 0.5
 """So often it is looked whether something should be rendered twice, while shares are out."""
+PLAN_SECONDS: Final = 0.02
+"""The least time between two looks at who could have more."""
 RETURN_SECONDS: Final = 12.0
 """After our restart, nodes that have shares of ours get so long to be reached."""
 _GONE: Final = {
@@ -65,6 +66,7 @@ class Lanes(Shares):
         self.offered: dict[str, None] = {}  # ids of jobs that may have frames to give
         self._store = store
         self._returning: dict[str, SubjobRow] = {}  # attempts of the time before, whose nodes are not reached yet
+        self.asking: set[str] = set()  # ids of nodes that are back and are asked what they have
         self._closing = False
         self._choosing = Choosing(self)
         self._jobs.on_effect(self._effect)
@@ -115,12 +117,13 @@ class Lanes(Shares):
                     await self._wake.wait()
             except TimeoutError:
                 pass
+            await asyncio.sleep(PLAN_SECONDS)  # what happens together is looked at together
             self._wake.clear()
             if self._closing:
                 return
             self._choosing.plan()
 
-    def begin(self, peer: Peer, record: JobRecord, positions: IndexSet, *, twice: bool) -> None:
+    def begin(self, peer: Peer, record: JobRecord, positions: IndexSet, *, twice: bool) -> RemoteAttempt:
         """Give frames to a node."""
         attempt, now = f"{record.id}-{record.state.attempts + 1}", time.time()
         notation = record.spec.frames.notation(positions)
@@ -132,6 +135,7 @@ class Lanes(Shares):
         again = " again, so that the first of two counts" if twice else ""
         remote.work.log.say(f"attempt {attempt}: {peer.name} gets frames {notation}{again}")
         self._follow(remote, committed)
+        return remote
 
     # --- what nodes tell ---------------------------------------------------------------------------------------------
 
@@ -217,6 +221,25 @@ class Lanes(Shares):
         self._follow(remote, done)
         return remote
 
+    async def _ask_what_it_has(self, peer: Peer, rows: Sequence[SubjobRow]) -> None:
+        """A node that was given up is back: hear of its subjobs before it gets anything new."""
+        try:
+            for row in rows:
+                if row.subjob is None or row.attempt not in self._loose:
+                    continue
+                try:
+                    job = await job_of(peer.client, row.subjob)
+                except JobNotFound:
+                    self._loose.pop(row.attempt, None)
+                    self._jobs.note(queries.end_subjob(row.attempt))
+                    continue
+                self.heard(row.job, peer.id, update_from(job, row.attempt, 0))
+        except ZordonError as error:
+            log.info("a node cannot be asked what it has", node=peer.name, reason=str(error))
+        finally:
+            self.asking.discard(peer.id)
+            self._wake.set()
+
     async def _await_return(self) -> None:
         """Nodes that are not there in time after our start count as away."""
         await asyncio.sleep(RETURN_SECONDS)
@@ -266,6 +289,10 @@ class Lanes(Shares):
                 if peer is not None:
                     del self._returning[row.attempt]
                     self._resume(row, peer)
+            loose = [row for row in self._loose.values() if row.node == change.node_id]
+            if peer is not None and loose:
+                self.asking.add(change.node_id)
+                self._spawn(self._ask_what_it_has(peer, loose), f"ask {peer.name} what it has")
             self._wake.set()
             return
         for remote in self.of_node(change.node_id):

@@ -20,6 +20,7 @@ from app.jobs.events import FramesVerified
 from app.jobs.record import JobRecord
 from app.jobs.store import StoreError
 from app.outputs.verification import VerificationError
+from app.peers.client import PeerClient
 from app.peers.collecting import fetch, outputs_of
 from app.peers.peer import Peer
 from app.render.at_work import JobAtWork
@@ -239,22 +240,8 @@ class RemoteAttempt:
         if not self.peer.usable:
             return
         assert self.subjob is not None
-        job = read(_JOB, await self.peer.client.get(f"/api/jobs/{quote(self.subjob, safe='')}"))
         revision = self._update.revision + 1 if self._update is not None else 0
-        self.heard(
-            SubjobUpdate(
-                id=job.id,
-                status=job.status,
-                reason=job.reason,
-                errors=job.errors,
-                attempt=self.attempt,
-                revision=revision,
-                done_frames=job.done_frames,
-                failed_frames=job.failed_frames,
-                percent=job.percent_complete,
-                seconds_per_frame=job.seconds_per_frame,
-            )
-        )
+        self.heard(update_from(await job_of(self.peer.client, self.subjob), self.attempt, revision))
 
     def _expected(self) -> Sequence[ExpectedOutput]:
         """The files that come of the chunk."""
@@ -361,6 +348,31 @@ class RemoteAttempt:
         if record is None:
             raise LookupError("the job has ended")
         return record
+
+
+async def job_of(client: PeerClient, subjob: str) -> Job:
+    """A subjob as its node shows it.
+
+    Raises:
+        ZordonError: it cannot be had.
+    """
+    return read(_JOB, await client.get(f"/api/jobs/{quote(subjob, safe='')}"))
+
+
+def update_from(job: Job, attempt: str, revision: int) -> SubjobUpdate:
+    """What its node would tell of a subjob that looks so."""
+    return SubjobUpdate(
+        id=job.id,
+        status=job.status,
+        reason=job.reason,
+        errors=job.errors,
+        attempt=attempt,
+        revision=revision,
+        done_frames=job.done_frames,
+        failed_frames=job.failed_frames,
+        percent=job.percent_complete,
+        seconds_per_frame=job.seconds_per_frame,
+    )
 
 
 def frames_of(record: JobRecord, notation: str) -> IndexSet:
