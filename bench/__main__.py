@@ -22,6 +22,7 @@ BENCHMARKS = {
     "scaling": "1 to 16 nodes at five seconds a chunk",
     "failover": "from the death of a node to its frames running elsewhere",
     "farm_simulation": "a thousand nodes and a million frames: what the scheduler costs",
+    "page": "the page with 10,000 jobs in Chromium: first paint, scrolling, memory, beside a bare page",
     "faults": "hundreds of kill -9 at random moments: kills survived, frames lost and rendered twice, processes left",
 }
 

@@ -98,8 +98,9 @@ class Page:
 
     async def asset(self, name: str) -> PageFile | None:
         """A file beside it, by its plain name."""
-        found = self._files.get(name) if name != _INDEX else None
-        return found or (await self._present()).get(name)
+        if name == _INDEX:
+            return None
+        return self._files.get(name) or (await self._present()).get(name)
 
     async def _present(self) -> dict[str, PageFile]:
         built = await asyncio.to_thread(_built_at, self._folder / _INDEX)

@@ -99,7 +99,8 @@ async def test_a_real_render_is_shown_right_and_played(page: Page, node: RenderS
         """it => { const canvas = new OffscreenCanvas(it.naturalWidth, it.naturalHeight).getContext('2d');
         canvas.drawImage(it, 0, 0);
         const data = canvas.getImageData(0, 0, it.naturalWidth, it.naturalHeight).data;
-        return [Math.min(...data.filter((_, at) => at % 4 === 1)), Math.max(...data.filter((_, at) => at % 4 === 1))] }"""
+        const green = data.filter((_, at) => at % 4 === 1);
+        return [Math.min(...green), Math.max(...green)] }"""
     )
     assert light[1] - light[0] > 20
     await cell(page, 1).click()

@@ -403,6 +403,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/jobs/{job_id}/manifest": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The outputs, with what is known of them
+         * @description The verified outputs as in the file list, each with its size, its SHA-256 and its frame.
+         */
+        get: operations["get_job_manifest"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/jobs/{job_id}/download": {
         parameters: {
             query?: never;
@@ -539,7 +559,8 @@ export interface paths {
         /**
          * Delete a job
          * @description Stop a job, then remove it with its subjobs, outputs and previews, and its upload if no other job uses it. A
-         *     project that is read in place is never touched.
+         *     project that is read in place is never touched. Another node may delete what it has submitted; everything else takes
+         *     the role `admin`.
          */
         post: operations["delete_job"];
         delete?: never;
@@ -560,6 +581,7 @@ export interface paths {
         /**
          * Tell of a subjob
          * @description Tell a parent job that one of its subjobs changed. Of a subjob on this node, the node knows better itself.
+         *     Another node of the farm tells of what it renders until nothing more is wanted of it.
          */
         post: operations["update_subjob"];
         delete?: never;
@@ -713,7 +735,7 @@ export interface paths {
         };
         /**
          * Status and jobs of every node
-         * @description Every node of the farm by `host:port`.
+         * @description Every node of the farm by `host:port`, each with the age of what is said of it; what is there is asked now.
          */
         get: operations["get_full_status"];
         put?: never;
@@ -962,6 +984,158 @@ export interface paths {
          * @description Another node says goodbye; it is not asked for anything until it is back.
          */
         post: operations["bye"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pairing": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What is offered
+         * @description The code that is good now, if there is one, and who has joined with one of this node.
+         */
+        get: operations["get_pairing"];
+        put?: never;
+        /**
+         * Offer the farm
+         * @description Make a code by which one other node joins this node's farm, within ten minutes. A code of before is good for
+         *     nothing any more. A node that is in no farm founds one.
+         */
+        post: operations["offer_pairing"];
+        /**
+         * Offer nothing
+         * @description Make the code good for nothing.
+         */
+        delete: operations["withdraw_pairing"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pairing/join": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * Join a farm
+         * @description Bring this node into the farm of the one that offers it with this code; that is looked for on the network if no
+         *     address is given. The farm's secret crosses the wire sealed by a key that only the two have (SPAKE2).
+         */
+        post: operations["join_farm"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/pairing/exchange": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * A node that joins
+         * @description One of two steps of another node that joins, by SPAKE2. Asks for no token; five wrong codes end the offer.
+         */
+        post: operations["exchange_pairing"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/content/trees/{tree_id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * What belongs to a project
+         * @description The files of a project that is complete on this node, by path and content. For other nodes of the farm.
+         */
+        get: operations["get_content_tree"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/content/blobs/{sha256}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The content of a file
+         * @description The content of one file of a project, by its SHA-256; takes Range and If-Range. For other nodes of the farm.
+         */
+        get: operations["get_content_blob"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/peers/prepare": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        get?: never;
+        put?: never;
+        /**
+         * What will be needed soon
+         * @description Another node announces what a share of a job will need here: a project, an engine version. What is missing is
+         *     fetched, the project from the nodes that are named; the answer says at once how far it is. The same, asked again,
+         *     begins nothing twice; what did not come is tried anew.
+         */
+        post: operations["prepare"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/engines/{engine_name}/{version}/archive": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * A managed copy as an archive
+         * @description A copy of an engine that this node has fetched, for other nodes of the same kind; takes Range and If-Range.
+         */
+        get: operations["get_engine_archive"];
+        put?: never;
+        post?: never;
         delete?: never;
         options?: never;
         head?: never;
@@ -1352,6 +1526,26 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/blender_addon": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * The Blender add-on
+         * @description One zip, for Blender 4.2 and later as an extension, for 3.1 to 4.1 as an add-on. Its name has the version.
+         */
+        get: operations["get_blender_addon"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/_debug/detected_clients": {
         parameters: {
             query?: never;
@@ -1361,7 +1555,7 @@ export interface paths {
         };
         /**
          * Nodes seen on the network
-         * @description Host names of other nodes. Empty: this version of Zordon does not look for any.
+         * @description Names of the other nodes that are announced on the network now, of whatever farm.
          */
         get: operations["get_detected_clients"];
         put?: never;
@@ -1697,6 +1891,36 @@ export interface components {
             last_used?: string | null;
         };
         /**
+         * ExchangeAnswer
+         * @description Answer of ``POST /api/pairing/exchange``.
+         */
+        ExchangeAnswer: {
+            /** Session */
+            session: string;
+            /**
+             * Message
+             * @description Of SPAKE2, in hexadecimal; to the first.
+             * @default
+             */
+            message?: string;
+            /**
+             * Sealed
+             * @description The farm, sealed by the common key (ChaCha20-Poly1305); to the second.
+             * @default
+             */
+            sealed?: string;
+            /**
+             * Node
+             * @default
+             */
+            node?: string;
+            /**
+             * Name
+             * @default
+             */
+            name?: string;
+        };
+        /**
          * Explanation
          * @description Answer of ``GET /api/jobs/{job_id}/explain``: why a job is in its state, for a person.
          */
@@ -1753,6 +1977,47 @@ export interface components {
             id: string;
             /** Name */
             name: string;
+        };
+        /**
+         * Fetch
+         * @description A project on its way to a node.
+         */
+        Fetch: {
+            /**
+             * Tree
+             * @description Id of its tree.
+             */
+            tree: string;
+            /**
+             * State
+             * @description waiting, fetching, complete or failed.
+             */
+            state: string;
+            /**
+             * Reason
+             * @description What is being done, or why it did not come, as a sentence.
+             */
+            reason: string;
+            /**
+             * Sources
+             * @description Names of the nodes that it comes from now.
+             */
+            sources?: string[];
+            /**
+             * Bytes Done
+             * @description Of what was missing here.
+             * @default 0
+             */
+            bytes_done?: number;
+            /**
+             * Bytes Total
+             * @default 0
+             */
+            bytes_total?: number;
+            /** Bytes Per Second */
+            bytes_per_second?: number | null;
+            /** Eta Seconds */
+            eta_seconds?: number | null;
         };
         /**
          * FrameSummary
@@ -2076,6 +2341,8 @@ export interface components {
              * @description Id of the parent, if this is a subjob.
              */
             parent?: string | null;
+            /** @description Its parent, if that is on another node. */
+            origin?: components["schemas"]["SubjobOrigin"] | null;
             /**
              * Children
              * @description Ids of the subjobs.
@@ -2225,6 +2492,21 @@ export interface components {
          * @enum {string}
          */
         JobStatus: "configuring" | "scheduled" | "not_started" | "running" | "waiting_for_subjobs" | "completed" | "cancelled" | "error";
+        /**
+         * Joined
+         * @description Answer of ``POST /api/pairing/join``.
+         */
+        Joined: {
+            farm: components["schemas"]["Farm"];
+            /** @description The node that the farm was had from. */
+            partner: components["schemas"]["Partner"];
+            /**
+             * Note
+             * @description What may keep other nodes from reaching this one; empty: nothing known.
+             * @default
+             */
+            note?: string;
+        };
         JsonValue: unknown;
         /**
          * KnownNode
@@ -2404,6 +2686,12 @@ export interface components {
             farm: components["schemas"]["Farm"] | null;
             /** Nodes */
             nodes: components["schemas"]["PeerNode"][];
+            /**
+             * Fetches
+             * @description Projects that come to the node itself, or came lately.
+             * @default []
+             */
+            fetches?: components["schemas"]["Fetch"][];
         };
         /**
          * NodeLoad
@@ -2561,6 +2849,95 @@ export interface components {
             resting?: string;
         };
         /**
+         * OutputEntry
+         * @description One verified output of a job.
+         */
+        OutputEntry: {
+            /** Name */
+            name: string;
+            /**
+             * Size
+             * @description Bytes.
+             */
+            size: number;
+            /**
+             * Sha256
+             * @description Hexadecimal.
+             */
+            sha256: string;
+            /**
+             * Frame
+             * @description The frame that it is the picture of.
+             */
+            frame?: number | null;
+            /**
+             * Width
+             * @description Pixels.
+             */
+            width?: number | null;
+            /**
+             * Height
+             * @description Pixels.
+             */
+            height?: number | null;
+            /**
+             * Seconds
+             * @description What rendering the frame took.
+             */
+            seconds?: number | null;
+        };
+        /**
+         * Pairing
+         * @description Answer of the routes of ``/api/pairing``: what is offered here, and who has come.
+         */
+        Pairing: {
+            /** @description The farm that is offered; null: this node is in none. */
+            farm: components["schemas"]["Farm"] | null;
+            /**
+             * Code
+             * @description What is typed at the other node; null: nothing is offered now.
+             */
+            code?: string | null;
+            /**
+             * Expires
+             * @description Until when the code is good.
+             */
+            expires?: string | null;
+            /**
+             * Tries Left
+             * @description So many wrong codes may still come.
+             * @default 0
+             */
+            tries_left?: number;
+            /**
+             * Joined
+             * @description Who has come with a code of this node since its start.
+             * @default []
+             */
+            joined?: components["schemas"]["Partner"][];
+            /**
+             * Note
+             * @description What may keep the other node from reaching this one; empty: nothing known.
+             * @default
+             */
+            note?: string;
+        };
+        /**
+         * Partner
+         * @description The other node of a pairing.
+         */
+        Partner: {
+            /** Id */
+            id: string;
+            /** Name */
+            name: string;
+            /**
+             * Address
+             * @description host:port, as far as this node knows.
+             */
+            address: string;
+        };
+        /**
          * PeerNode
          * @description One node in :class:`NodeList`, as the node that was asked sees it.
          */
@@ -2675,11 +3052,56 @@ export interface components {
              */
             age?: number | null;
             /**
+             * Clock Ahead
+             * @description By how many seconds its clock was ahead of this node's at the last hello; null: not known.
+             */
+            clock_ahead?: number | null;
+            /**
              * Own
              * @description Whether it is the node that was asked.
              * @default false
              */
             own?: boolean;
+        };
+        /**
+         * Preparation
+         * @description Answer of ``POST /api/peers/prepare``: how far it is. Ask again to be told again.
+         */
+        Preparation: {
+            /**
+             * Ready
+             * @description Whether everything that was asked for is here and complete.
+             */
+            ready: boolean;
+            /**
+             * Failed
+             * @description Whether something did not come; asking again tries again.
+             * @default false
+             */
+            failed?: boolean;
+            /**
+             * Sentences
+             * @description What is going on, or went wrong.
+             */
+            sentences?: string[];
+            /**
+             * Bytes Done
+             * @description Of what was missing; of the project and of the engine together.
+             * @default 0
+             */
+            bytes_done?: number;
+            /**
+             * Bytes Total
+             * @default 0
+             */
+            bytes_total?: number;
+            /** Bytes Per Second */
+            bytes_per_second?: number | null;
+            /**
+             * Eta Seconds
+             * @description Expected time until it is all here.
+             */
+            eta_seconds?: number | null;
         };
         /**
          * ProjectInspection
@@ -2868,6 +3290,12 @@ export interface components {
             status: components["schemas"]["NodeStatus"];
             /** Jobs */
             jobs: components["schemas"]["Job"][];
+            /**
+             * Age
+             * @description Seconds since the node said so; 0 for the one that was asked.
+             * @default 0
+             */
+            age?: number;
         };
         /**
          * Snapshot
@@ -2882,6 +3310,33 @@ export interface components {
             status: components["schemas"]["NodeStatus"];
             /** Jobs */
             jobs: components["schemas"]["Job"][];
+        };
+        /**
+         * SubjobOrigin
+         * @description Whose share of frames a subjob is, where its parent is on another node.
+         */
+        SubjobOrigin: {
+            /**
+             * Parent
+             * @description Id of the parent job.
+             */
+            parent: string;
+            /**
+             * Attempt
+             * @description The parent's attempt that it is for.
+             */
+            attempt: string;
+            /**
+             * Node
+             * @description Id of the parent's node.
+             */
+            node: string;
+            /**
+             * Address
+             * @description Where that node is: host:port.
+             * @default
+             */
+            address?: string;
         };
         /**
          * TokenInfo
@@ -2907,6 +3362,48 @@ export interface components {
              * @description Null: it is good until it is revoked.
              */
             expires?: string | null;
+        };
+        /**
+         * Tree
+         * @description A project with everything that it needs. Answer of ``GET /api/content/trees/{tree_id}``.
+         */
+        Tree: {
+            /**
+             * Id
+             * @description SHA-256 of main and files as JSON: sorted keys and paths, no spaces.
+             */
+            id: string;
+            /**
+             * Main
+             * @description What the engine opens: a file, or a folder of them.
+             */
+            main: string;
+            /**
+             * Files
+             * @description Sorted by path.
+             */
+            files: components["schemas"]["TreeFile"][];
+        };
+        /**
+         * TreeFile
+         * @description One file of a project.
+         */
+        TreeFile: {
+            /**
+             * Path
+             * @description Relative, with "/" between the parts.
+             */
+            path: string;
+            /**
+             * Size
+             * @description Bytes.
+             */
+            size: number;
+            /**
+             * Sha256
+             * @description Of its content.
+             */
+            sha256: string;
         };
         /**
          * UnusableEngine
@@ -3063,6 +3560,19 @@ export interface components {
              */
             upload?: string | null;
             /**
+             * Project
+             * @description Which file of an uploaded archive, or of the folder in local_path, is the project: its path in it. Left out: the one that lies nearest to the top.
+             * @default null
+             * @example shots/sh010.blend
+             */
+            project?: string | null;
+            /**
+             * Project Tree
+             * @description Id of a project's tree that is complete on this node; only from another node of the farm.
+             * @default null
+             */
+            project_tree?: string | null;
+            /**
              * Scheduled Start
              * @description Not before this time (ISO 8601; UTC if no offset is given).
              * @default null
@@ -3091,6 +3601,11 @@ export interface components {
              * @default null
              */
             part?: components["schemas"]["JobPart"] | null;
+            /**
+             * @description Whose share of frames it is; only from the node of its parent.
+             * @default null
+             */
+            subjob?: components["schemas"]["SubjobOrigin"] | null;
         };
         /**
          * ChangeNode
@@ -3214,6 +3729,46 @@ export interface components {
             cpu?: string | null;
         };
         /**
+         * Exchange
+         * @description Body of ``POST /api/pairing/exchange``: a message of SPAKE2, then the proof that the code was the same.
+         */
+        Exchange: {
+            /**
+             * Session
+             * @description Of the answer to the first one; empty in the first.
+             * @default
+             */
+            session?: string;
+            /**
+             * Message
+             * @description Of SPAKE2, in hexadecimal.
+             * @default
+             */
+            message?: string;
+            /**
+             * Proof
+             * @description In the second: HMAC-SHA256 with the common key.
+             * @default
+             */
+            proof?: string;
+            /**
+             * Node
+             * @description Id of the sender.
+             * @default
+             */
+            node?: string;
+            /**
+             * Name
+             * @default
+             */
+            name?: string;
+            /**
+             * Port
+             * @default 0
+             */
+            port?: number;
+        };
+        /**
          * FrameNotation
          * @description Body of ``POST /api/frames``.
          */
@@ -3277,6 +3832,29 @@ export interface components {
              * @default 0
              */
             failures?: number;
+        };
+        /**
+         * JoinFarm
+         * @description Body of ``POST /api/pairing/join``.
+         */
+        JoinFarm: {
+            /**
+             * Code
+             * @description As `zordon pair` shows it on the other node.
+             */
+            code: string;
+            /**
+             * Address
+             * @description host:port of the other node; left out: it is looked for on the network.
+             * @default null
+             */
+            address?: string | null;
+            /**
+             * Leave
+             * @description Leave the farm that this node is in.
+             * @default false
+             */
+            leave?: boolean;
         };
         /**
          * Login
@@ -3359,6 +3937,34 @@ export interface components {
             now?: boolean;
         };
         /**
+         * Prepare
+         * @description Body of ``POST /api/peers/prepare``: what a node will need soon.
+         */
+        Prepare: {
+            /**
+             * Tree
+             * @description Id of a project's tree.
+             * @default null
+             */
+            tree?: string | null;
+            /**
+             * Sources
+             * @description Ids of nodes that have all of the tree, best first.
+             */
+            sources?: string[];
+            /**
+             * Engine
+             * @default null
+             */
+            engine?: string | null;
+            /**
+             * Version
+             * @description Of the engine, complete.
+             * @default null
+             */
+            version?: string | null;
+        };
+        /**
          * Problem
          * @description RFC 9457 problem details, with the wire field that has to be mended.
          */
@@ -3382,6 +3988,23 @@ export interface components {
             field?: string | null;
         };
         /**
+         * SubjobAnswer
+         * @description Answer to a :class:`SubjobUpdate` for who accepts JSON.
+         */
+        SubjobAnswer: {
+            /**
+             * Wanted
+             * @description Frame set that is still wanted of it; empty: nothing is.
+             * @default
+             */
+            wanted?: string;
+            /**
+             * Known
+             * @description False: nobody here wants it, it may be forgotten.
+             */
+            known: boolean;
+        };
+        /**
          * SubjobUpdate
          * @description Body of ``POST /api/jobs/{job_id}/subjob_update``: a subjob as its node sees it.
          */
@@ -3396,6 +4019,46 @@ export interface components {
             reason?: string;
             /** Errors */
             errors?: string[];
+            /**
+             * Attempt
+             * @description The parent's attempt that it is for.
+             * @default null
+             */
+            attempt?: string | null;
+            /**
+             * Revision
+             * @description Grows with every change; of two updates the higher one counts.
+             * @default 0
+             */
+            revision?: number;
+            /**
+             * Done Frames
+             * @description Frame set of those that can be fetched.
+             * @default
+             */
+            done_frames?: string;
+            /**
+             * Failed Frames
+             * @description Frame set of those that were given up.
+             * @default
+             */
+            failed_frames?: string;
+            /**
+             * Cause
+             * @description What failed last; see Explanation.
+             * @default
+             */
+            cause?: string;
+            /**
+             * Percent
+             * @default 0
+             */
+            percent?: number;
+            /**
+             * Seconds Per Frame
+             * @default null
+             */
+            seconds_per_frame?: number | null;
         };
         /**
          * AddJobUpload
@@ -5073,6 +5736,78 @@ export interface operations {
             };
         };
     };
+    get_job_manifest: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                job_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["OutputEntry"][];
+                };
+            };
+            /** @description There is no such job, or the request is wrong; the text says what would be right. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role of the token is too low, or the request comes from a web page of somebody else. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service has a fault. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     download_job_file: {
         parameters: {
             query: {
@@ -5706,13 +6441,14 @@ export interface operations {
             };
         };
         responses: {
-            /** @description The word success. */
+            /** @description The word success; for another node of the farm, what is still wanted of the subjob. */
             200: {
                 headers: {
                     [name: string]: unknown;
                 };
                 content: {
                     "text/plain": string;
+                    "application/json": components["schemas"]["SubjobAnswer"];
                 };
             };
             /** @description There is no such job, or it has no such subjob. */
@@ -7549,6 +8285,759 @@ export interface operations {
             };
         };
     };
+    get_pairing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pairing"];
+                };
+            };
+            /** @description The request is wrong; the text says what would be right. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role of the token is too low, or the request comes from a web page of somebody else. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service has a fault. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    offer_pairing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pairing"];
+                };
+            };
+            /** @description The request is wrong; the text says what would be right. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role of the token is too low, or the request comes from a web page of somebody else. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The farm cannot be founded; the text says why. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service has a fault. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    withdraw_pairing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Pairing"];
+                };
+            };
+            /** @description The request is wrong; the text says what would be right. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role of the token is too low, or the request comes from a web page of somebody else. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service has a fault. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    join_farm: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["JoinFarm"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Joined"];
+                };
+            };
+            /** @description The code is wrong, or the address is none. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role of the token is too low, or the request comes from a web page of somebody else. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The node is in another farm, or a setting says in which. */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service has a fault. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The other node was not found, or offers nothing. */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    exchange_pairing: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Exchange"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ExchangeAnswer"];
+                };
+            };
+            /** @description The request is wrong; the text says what would be right. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The code is wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role of the token is too low, or the request comes from a web page of somebody else. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description No code is offered now. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service has a fault. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_content_tree: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Hexadecimal. */
+                tree_id: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Tree"];
+                };
+            };
+            /** @description The request is wrong; the text says what would be right. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role of the token is too low, or the request comes from a web page of somebody else. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The project is not complete on this node. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service has a fault. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_content_blob: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Hexadecimal. */
+                sha256: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The content. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description The part that Range asked for. */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description The request is wrong; the text says what would be right. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role of the token is too low, or the request comes from a web page of somebody else. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description This content is not on this node, or not any more. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The range begins behind the end. */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Too many wrong tokens came from this address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service has a fault. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    prepare: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["Prepare"];
+            };
+        };
+        responses: {
+            /** @description Successful Response */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["Preparation"];
+                };
+            };
+            /** @description It is no node that asks. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role of the token is too low, or the request comes from a web page of somebody else. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service has a fault. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_engine_archive: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                engine_name: string;
+                version: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A tar; its ETag is its SHA-256. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/x-tar": string;
+                };
+            };
+            /** @description The part that Range asked for. */
+            206: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/octet-stream": string;
+                };
+            };
+            /** @description The request is wrong; the text says what would be right. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role of the token is too low, or the request comes from a web page of somebody else. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description There is no such engine, or no managed copy of this version. */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The range begins behind the end. */
+            416: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description Too many wrong tokens came from this address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service has a fault. */
+            500: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
     get_health: {
         parameters: {
             query?: never;
@@ -9128,6 +10617,83 @@ export interface operations {
             };
             /** @description It is not installed or does not start. */
             503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+        };
+    };
+    get_blender_addon: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The zip, to be installed as it is. */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/zip": string;
+                };
+            };
+            /** @description It is the one that the client has. */
+            304: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description The request is wrong; the text says what would be right. */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The token is missing or wrong. */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The role of the token is too low, or the request comes from a web page of somebody else. */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description Too many wrong tokens came from this address; Retry-After says when to try again. */
+            429: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "text/plain": string;
+                    "application/problem+json": components["schemas"]["Problem"];
+                };
+            };
+            /** @description The service has a fault. */
+            500: {
                 headers: {
                     [name: string]: unknown;
                 };
