@@ -1193,7 +1193,7 @@ export interface paths {
         };
         /**
          * What can be measured
-         * @description Queue, frames, durations, failures by cause, waiting clients, installs, disk, the process itself.
+         * @description Queue, frames, durations, failures by cause, waiting clients, nodes, installs, disk, the process itself.
          */
         get: operations["get_metrics"];
         put?: never;
