@@ -15,7 +15,7 @@ from app.api.openapi import failures, json_body, text
 from app.api.parts import Parts, PartsOf
 from app.api.who import address_of, signed_of
 from app.peers.greeting import answer_hello
-from app.peers.registry import SameId
+from app.peers.peer import SameId
 from app.peers.signing import SIGNATURE_HEADER
 from app.peers.trust import NODE_PREFIX, Trusted
 from client.models import Beat, Farm, Hello, HelloAnswer, NodeList

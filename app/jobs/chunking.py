@@ -35,14 +35,15 @@ def next_chunk(
 ) -> IndexSet:
     """Positions of the chunk to render next; empty if no frame is waiting.
 
-    ``size``: how many frames it should have, where somebody knows better (:mod:`app.jobs.sharing`).
+    ``size``: how many frames it should have, where somebody knows better (:mod:`app.jobs.sharing`); 0: it is not for
+    this node now.
 
     An indivisible job is one chunk, or one a part. A frame that already failed an attempt goes alone, so that it takes
     no other with it and the blame is certain.
     """
     waiting = record.waiting_positions()
-    if not waiting:
-        return waiting
+    if not waiting or size == 0:
+        return IndexSet()
     if record.spec.parts:
         return _next_part(record, waiting)
     if not record.spec.divisible:

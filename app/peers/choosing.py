@@ -118,7 +118,9 @@ class Choosing:
             return standing.refusal
         if pause := self._lanes.troubles.pause(record.id, peer.id):
             return pause
-        return unfit(spec, peer.brief) or too_many(self._at_work(record), peer.id, spec.max_nodes)
+        # A version that it lacks is fetched before its share begins, from here or from where this node would have it.
+        fetchable = self._lanes.bring is not None
+        return unfit(spec, peer.brief, fetchable=fetchable) or too_many(self._at_work(record), peer.id, spec.max_nodes)
 
     def _at_work(self, record: JobRecord) -> Iterator[str]:
         """Ids of the nodes that have frames of a job; empty: this one."""
@@ -222,6 +224,8 @@ class Choosing:
 
     def local_share(self, record: JobRecord) -> int | None:
         """See :attr:`app.render.supervisor.Supervisor.share`."""
+        if too_many(self._at_work(record), "", record.spec.max_nodes):
+            return 0
         if not any(not self.why_not(record, peer) for peer in self._lanes.peers.usable()):
             return None
         waiting = record.waiting_positions()
@@ -233,6 +237,8 @@ class Choosing:
         if not self._lanes.remotes:
             return None
         for record in self._candidates(engine):
+            if too_many(self._at_work(record), "", record.spec.max_nodes):
+                continue
             version = self._supervisor.catalog.find(engine, record.spec.engine_version)
             if version is not None and self._local_slots(record) and self._takeover(record, "") is not None:
                 return record
@@ -241,7 +247,7 @@ class Choosing:
     def spare(self, record: JobRecord) -> IndexSet:
         """See :attr:`app.render.supervisor.Supervisor.spare`."""
         found = self._takeover(record, "")
-        if found is None:
+        if found is None or too_many(self._at_work(record), "", record.spec.max_nodes):
             return IndexSet()
         if found.whole:
             self._steal(record, found, "this node")

@@ -21,6 +21,10 @@ BYE_PATH: Final = "/api/peers/bye"
 BYE_SECONDS: Final = 1.0
 
 
+class SameId(Exception):
+    """Another service has the id of the node that asks; the message says which."""
+
+
 @dataclass(frozen=True, slots=True)
 class PeerChange:
     """A node came, went, or is not used any more; ``reason`` says why, for people."""

@@ -18,7 +18,7 @@ from app.peers.contact import Contact, Origin
 from app.peers.contacts import Contacts
 from app.peers.greeting import Greeting, Me, greet
 from app.peers.known import KnownNodes, Remembered
-from app.peers.peer import Peer, PeerChange, PeerListener, first_brief
+from app.peers.peer import Peer, PeerChange, PeerListener, SameId, first_brief
 from app.peers.secret import Farm, FarmSecret
 from client.addresses import Address, parse_address
 from client.errors import ZordonError
@@ -37,10 +37,6 @@ _COPY: Final = (
 )
 
 BeatListener = Callable[[str, Beat], None]
-
-
-class SameId(Exception):
-    """Another service has the id of the node that asks; the message says which."""
 
 
 class Peers:

@@ -22,6 +22,7 @@ from app.jobs.store import StoreError
 from app.outputs.verification import VerificationError
 from app.peers.client import PeerClient
 from app.peers.collecting import fetch, outputs_of
+from app.peers.outcomes import Broke, Came, LetGo, Outcome, Short
 from app.peers.peer import Peer
 from app.render.at_work import JobAtWork
 from app.render.session_request import session_request
@@ -41,35 +42,6 @@ _PAUSES: Final = (0.2, 0.5, 1.0, 2.0)
 _JOBS: Final = TypeAdapter(list[Job])
 _JOB: Final = TypeAdapter(Job)
 
-
-@dataclass(frozen=True, slots=True)
-class Came:
-    """The subjob has ended; what was wanted of it and is not here failed there."""
-
-    update: SubjobUpdate
-
-
-@dataclass(frozen=True, slots=True)
-class Broke:
-    """It did not work out. ``fault``: whether the node is to blame, and not the line or chance."""
-
-    reason: str
-    fault: bool
-
-
-@dataclass(frozen=True, slots=True)
-class Short:
-    """What came cannot be kept: there is no space on the disk of this node."""
-
-    reason: str
-
-
-@dataclass(frozen=True, slots=True)
-class LetGo:
-    """Somebody else has decided that the attempt is over."""
-
-
-Outcome = Came | Broke | Short | LetGo
 
 Bring = Callable[[JobRecord, Peer], Awaitable[str | None]]
 """Brings the project of a job and its engine version to a node; gives the id of the tree there, None if the job has no

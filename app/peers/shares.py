@@ -23,16 +23,13 @@ from app.jobs.events import (
 from app.jobs.queries import SubjobRow
 from app.jobs.record import JobRecord
 from app.jobs.sharing import Standing
+from app.peers.outcomes import Broke, Came, Outcome, Short
 from app.peers.peer import Peer
 from app.peers.registry import Peers
 from app.peers.remote import (
     NODE_TROUBLE,
     Bring,
-    Broke,
-    Came,
-    Outcome,
     RemoteAttempt,
-    Short,
     causes,
     frames_of,
     verified_event,

@@ -49,3 +49,22 @@ async def test_one_job_is_rendered_by_all_nodes_and_its_frames_come_home(tmp_pat
         assert {one.origin.parent for one in subjobs if one.origin is not None} == {job.id}
         log = await first.get_job_logs(job.id)
         assert "second gets frames" in log
+
+
+async def test_no_more_nodes_have_it_than_are_allowed(tmp_path: Path) -> None:
+    async with (
+        farm_node(tmp_path, "first", **ONE_SLOT) as first,
+        farm_node(tmp_path, "second", first, **ONE_SLOT) as second,
+    ):
+        await nodes_until(first, lambda nodes: "second" in nodes and nodes["second"].state == "online")
+        job = await submitted(first, pattern("1-40", 0.05, max_nodes=1))
+        seen: set[tuple[str, ...]] = set()
+
+        def ended(now: Job) -> bool:
+            seen.add(tuple(now.nodes))
+            return now.status.ended
+
+        done = await job_until(first, job.id, ended)
+        assert (done.status, done.frames_done) == (JobStatus.COMPLETED, 40), done.reason
+        assert max(len(nodes) for nodes in seen) == 1, seen
+        assert len((await second.get_jobs()).jobs) <= 40
