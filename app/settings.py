@@ -11,6 +11,7 @@ import os
 import re
 import socket
 from collections.abc import Mapping
+from importlib.resources.abc import Traversable
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -306,7 +307,17 @@ class Settings(BaseSettings):
         """Flags before environment before file."""
         flags = init_settings()
         folder = flags.get("data_dir") or os.environ.get("ZORDON_DATA_DIR") or default_data_dir()
-        return init_settings, env_settings, YamlConfigSettingsSource(settings_cls, Path(folder) / "settings.yaml")
+        return init_settings, env_settings, _SettingsFile(settings_cls, Path(folder) / "settings.yaml")
+
+
+class _SettingsFile(YamlConfigSettingsSource):
+    """``settings.yaml``."""
+
+    def _read_file(self, file_path: Path | Traversable) -> dict[str, object]:
+        found: dict[str, object] = super()._read_file(file_path)
+        if isinstance(found, dict) and (odd := [key for key in found if not isinstance(key, str)]):
+            raise ValueError(f"{odd[0]!r} is no name of a setting")
+        return found
 
 
 def _whole(path: Path) -> Path:

@@ -154,9 +154,9 @@ class PosixProcess(EngineProcess):
         total = 0.0
         if self._exit.done():
             return total
-        for process in (*descendants(self.pid), psutil.Process(self.pid)):
-            with contextlib.suppress(psutil.Error):
-                times = process.cpu_times()
+        for pid in (*(process.pid for process in descendants(self.pid)), self.pid):
+            with contextlib.suppress(psutil.Error):  # it may have ended, this very one too
+                times = psutil.Process(pid).cpu_times()
                 total += times.user + times.system
         return total
 
