@@ -93,4 +93,4 @@ async def test_a_page_that_was_built_anew_is_served_at_once(shared_api: Api, ser
 async def test_nothing_can_be_sent_there(shared_api: Api, served: Path) -> None:
     built(served)
     async with shared_api.new_client({}) as anyone:
-        assert (await anyone.post("/assets/index-abc.js")).status_code == 401
+        assert (await anyone.post("/assets/index-abc.js")).status_code == 405
