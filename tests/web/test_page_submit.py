@@ -43,7 +43,7 @@ async def test_a_blend_with_a_missing_texture(page: Page, node: RenderServerProx
     await page.get_by_label("Output format").select_option("JPEG")
     await page.get_by_label("Name", exact=True).fill("From the page")
     await page.get_by_role("button", name="Submit", exact=True).click()
-    await expect(page.get_by_role("heading", name="From the page")).to_be_visible()
+    await expect(page.get_by_role("heading", name="From the page", level=1)).to_be_visible()
     [job] = [job for job in (await node.get_jobs()).jobs if job.name == "From the page"]
     assert (job.frames, job.output_format, job.args["resolution_percentage"]) == ("1,3", "JPEG", 50)
     done = await ended(node, job.id)
@@ -66,7 +66,7 @@ async def test_a_video_with_a_preset(page: Page, node: RenderServerProxy) -> Non
     await page.get_by_label("Keep these options as a preset called").fill("Dailies")
     await page.get_by_role("button", name="Save").click()
     await page.get_by_role("button", name="Submit", exact=True).click()
-    await expect(page.get_by_role("heading", name="lanterns", exact=True)).to_be_visible()
+    await expect(page.get_by_role("heading", name="lanterns", level=1)).to_be_visible()
     [job] = [job for job in (await node.get_jobs()).jobs if job.engine == "ffmpeg"]
     assert job.args["preset"] == "h265_web"
     assert (await ended(node, job.id)).status is JobStatus.COMPLETED
@@ -126,7 +126,7 @@ async def test_an_engine_without_a_project(page: Page, node: RenderServerProxy) 
     await page.get_by_role("button", name="Try it without a project").click()
     await page.get_by_label("Seconds a frame").fill("0.1")
     await page.get_by_role("button", name="Submit", exact=True).click()
-    await expect(page.get_by_role("heading", name="Test pattern")).to_be_visible()
+    await expect(page.get_by_role("heading", name="Test pattern", level=1)).to_be_visible()
     [job] = [job for job in (await node.get_jobs()).jobs if job.engine == "testpattern"]
     assert (job.total_frames, job.args["seconds_per_frame"]) == (12, 0.1)
     await ended(node, job.id)
