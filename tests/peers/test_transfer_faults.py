@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import hashlib
 import os
 import signal
@@ -16,7 +17,7 @@ from app.cli.own_service import own_service
 from app.content.tree import id_of, make_tree
 from app.jobs.record import JobSpec
 from client import RenderServerProxy
-from client.errors import BadRequest, Forbidden
+from client.errors import BadRequest, ConnectionFailed, Forbidden
 from client.models import Fetch, Preparation, TreeFile
 from tests.peers.farm import QUICK, SECRET, farm_node
 from tests.peers.parent import Parent, parent_node
@@ -54,10 +55,14 @@ async def prepare(parent: Parent, tree: str, name: str = "other", *sources: str)
 
 async def until_ready(parent: Parent, tree: str, name: str = "other", *sources: str) -> Preparation:
     async with asyncio.timeout(120):
-        while not (told := await prepare(parent, tree, name, *sources)).ready:
-            assert not told.failed, told.sentences
+        while True:
+            # A node that was started again is somewhere else; the parent finds out with its next beat.
+            with contextlib.suppress(ConnectionFailed):
+                told = await prepare(parent, tree, name, *sources)
+                assert not told.failed, told.sentences
+                if told.ready:
+                    return told
             await asyncio.sleep(0.05)  # asking again is how it is done
-    return told
 
 
 async def fetch_of(node: RenderServerProxy, tree: str) -> Fetch:

@@ -53,12 +53,14 @@ async def service(data: Path) -> AsyncIterator[tuple[RenderServerProxy, asyncio.
         await process.communicate()
 
 
-def engine_pids() -> set[int]:
-    """Processes that carry the cookie of any store."""
+def engine_pids(folder: Path) -> set[int]:
+    """Processes that carry a store's cookie and work in this data folder: other tests have engines as well."""
     found = set()
     for process in psutil.process_iter():
         try:
-            if STORE_COOKIE in process.environ() and process.status() != psutil.STATUS_ZOMBIE:
+            environment = process.environ()
+            ours = any(value.startswith(str(folder)) for value in environment.values())
+            if ours and STORE_COOKIE in environment and process.status() != psutil.STATUS_ZOMBIE:
                 found.add(process.pid)
         except (psutil.Error, OSError):
             continue
@@ -78,7 +80,6 @@ async def until(node: RenderServerProxy, job_id: str, frames: int) -> Job:
 
 
 async def test_kill_9_loses_nothing(tmp_path: Path) -> None:
-    before = engine_pids()  # of others on this machine
     options: dict[str, object] = {
         "seconds_per_frame": 0.2,
         "ignore_term": True,
@@ -96,14 +97,14 @@ async def test_kill_9_loses_nothing(tmp_path: Path) -> None:
     output = tmp_path / "jobs" / job.id / "output"
     kept = {path.name: path.stat().st_mtime_ns for path in output.iterdir()}
     assert len(kept) >= seen.frames_done >= 4
-    left = engine_pids() - before
+    left = engine_pids(tmp_path)
     assert left, "nothing outlived the service: the test shows nothing"
     async with service(tmp_path) as (node, process):
-        assert not (left & engine_pids()), "leftovers of the crash are alive"
+        assert not (left & engine_pids(tmp_path)), "leftovers of the crash are alive"
         ended = await until(node, job.id, 17)
         assert (ended.status, ended.frames_done) == ("completed", 16)
         assert {name: (output / name).stat().st_mtime_ns for name in kept} == kept, "a frame was rendered again"
         process.terminate()
         assert await process.wait() == 0
-    assert not engine_pids() - before
+    assert not engine_pids(tmp_path)
     assert [path.name for path in (tmp_path / "jobs" / job.id / "attempts").iterdir()] == []
