@@ -4,12 +4,15 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import pytest
+
 from client.models import NodeState
 from tests.peers.farm import nodes_until
 from tests.peers.served import served
 from tests.support.fault_proxy import FaultProxy, to
 
 
+@pytest.mark.slow
 async def test_a_cut_network_is_noticed_on_both_sides_and_mends_by_itself(tmp_path: Path) -> None:
     async with (
         FaultProxy() as to_first,

@@ -18,6 +18,8 @@ from tests.peers.parent import Parent, parent_node
 from tests.support.fault_proxy import FaultProxy
 from tests.support.release_server import tiny_release
 
+pytestmark = pytest.mark.slow
+
 
 def unpacked(folder: Path, version: str, extra: int = 0) -> None:
     """A managed copy as an install leaves it."""

@@ -19,6 +19,8 @@ from tests.peers.farm import farm_node
 from tests.peers.parent import Parent, parent_node
 from tests.support.studio_project import make_studio_project
 
+pytestmark = pytest.mark.slow
+
 JOBS = TypeAdapter(list[Job])
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections import Counter
 from pathlib import Path
 
+import pytest
+
 from client import RenderServerProxy
 from client.models import AddJob, Job, JobStatus
 from tests.peers.farm import farm_node, job_until, nodes_until
@@ -51,6 +53,7 @@ async def test_one_job_is_rendered_by_all_nodes_and_its_frames_come_home(tmp_pat
         assert "second gets frames" in log
 
 
+@pytest.mark.slow
 async def test_no_more_nodes_have_it_than_are_allowed(tmp_path: Path) -> None:
     async with (
         farm_node(tmp_path, "first", **ONE_SLOT) as first,

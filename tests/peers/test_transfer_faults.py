@@ -24,6 +24,8 @@ from tests.peers.parent import Parent, parent_node
 from tests.support.fault_proxy import FaultProxy
 from tests.support.project_specs import spec_of
 
+pytestmark = pytest.mark.slow
+
 MIB = 1 << 20
 
 

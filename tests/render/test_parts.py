@@ -58,6 +58,7 @@ async def test_an_encode_in_parts(start_node: StartNode, clip: Path) -> None:
     assert not node.parts.folders.part_manifest(job.id).exists()
 
 
+@pytest.mark.slow
 async def test_a_restart_keeps_the_parts_that_are_there(start_node: StartNode, clip: Path) -> None:
     async with start_node(local_roots=[clip.parent]) as node:
         job = await node.submit(renderer="ffmpeg", local_path=str(clip), args={"split": True, "speed": "ultrafast"})
@@ -72,6 +73,7 @@ async def test_a_restart_keeps_the_parts_that_are_there(start_node: StartNode, c
         check(node, job.id)
 
 
+@pytest.mark.slow
 async def test_a_part_that_does_not_fit_is_made_again(start_node: StartNode, clip: Path) -> None:
     async with start_node(local_roots=[clip.parent], slots={"ffmpeg": 1}) as node:
         job = await node.submit(renderer="ffmpeg", local_path=str(clip), args={"split": True, "speed": "ultrafast"})
@@ -84,6 +86,7 @@ async def test_a_part_that_does_not_fit_is_made_again(start_node: StartNode, cli
         check(node, job.id)
 
 
+@pytest.mark.slow
 async def test_what_cannot_be_put_together_says_so_and_can_be_tried_again(
     start_node: StartNode, clip: Path, tmp_path: Path
 ) -> None:
@@ -128,6 +131,7 @@ async def test_one_part_for_another_node(start_node: StartNode, clip: Path) -> N
             await node.submit(by=other, **{**asked, "args": {"split": False}}, part={"first": 1})
 
 
+@pytest.mark.slow
 async def test_cancelled_while_it_is_put_together(start_node: StartNode, clip: Path) -> None:
     async with start_node(local_roots=[clip.parent]) as node:
         job = await node.submit(renderer="ffmpeg", local_path=str(clip), args={"split": True, "speed": "ultrafast"})
