@@ -154,8 +154,10 @@ class Lanes(Shares):
         if remote is None:
             remote = self._take_up(record, attempt, node_id, update)
             if remote is None:
-                waits = attempt in self._loose and record.state.needs_space
-                return SubjobAnswer(wanted=update.done_frames, known=True) if waits else _NOT_WANTED
+                # It cannot be taken up just now: its node has not been greeted again, or there is no space for it here.
+                row = self._loose.get(attempt) or self._returning.get(attempt)
+                waits = row is not None and row.node == node_id and record.state.ending is None
+                return SubjobAnswer(wanted=row.frames, known=True) if row is not None and waits else _NOT_WANTED
         if remote.node != node_id or remote.job != job_id:
             return _NOT_WANTED
         if remote.subjob is None:

@@ -21,7 +21,7 @@ pytestmark = pytest.mark.slow
 def kill(folder: Path, name: str) -> None:
     """End a node of this test at once, with all its processes, as a power cut does."""
     for process in psutil.Process().children():
-        if str(folder / name) in process.cmdline():
+        if process.status() != psutil.STATUS_ZOMBIE and str(folder / name) in process.cmdline():
             for one in (process, *process.children(recursive=True)):
                 one.kill()
             return
