@@ -298,10 +298,13 @@ async def test_a_log_that_fills_the_disk_costs_no_job(small_disk: Path) -> None:
         with structlog.testing.capture_logs() as said:
             job = await rogue(node, "much_log", 20 * MIB, frames="1-3")
             await node.until(job.id, lambda now: "waits for space" in now.reason or now.status.ended)
-        assert any(line["event"] == "a job's log cannot be written" for line in said)
-        assert not node.job(job.id).status.ended, node.job(job.id).errors
-        ballast.unlink()
-        ended = await node.ended(job.id)
+            # It may be through already: its frames are small, and nobody needs a log to render.
+            if node.job(job.id).status.ended:
+                await node.parts.jobs.settled(job.id)
+            ballast.unlink()
+            ended = await node.ended(job.id)
+            await node.parts.jobs.settled(job.id)
+        assert any(line["event"] == "a job's log cannot be written" for line in said), said
         assert (ended.status, ended.frames_done) == (COMPLETED, 3), ended.errors
         await assert_clean(node, ended)
         assert len((await node.log(job.id)).encode()) > MIB
