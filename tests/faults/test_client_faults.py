@@ -79,7 +79,7 @@ async def test_slow_clients_keep_nobody_waiting(serve: Serve, said: bytes) -> No
         await ended(node, (await submit(node)).id)
         before = descriptors(victim)
         with connected(victim.port, 300, said):
-            await up_to(victim, before + 300)
+            await up_to(victim, before + 250)  # a few that were open before may have closed
             assert (await ended(node, (await submit(node)).id)).status is JobStatus.COMPLETED
             assert descriptors(victim) > before + 200, "they were not there: the test shows nothing"
         await back_to(victim, before)
