@@ -33,7 +33,7 @@ from app.jobs.feed import Feed
 from app.jobs.known import JobNotFound, KnownJobs, LiveJob, Unsaved
 from app.jobs.record import JobRecord, JobSpec
 from app.jobs.schedule import Schedule
-from app.jobs.store import Statement, Store, StoreError
+from app.jobs.store import Commit, Statement, Store, StoreError
 from app.jobs.transitions import transition
 from client.models import JobStatus
 
@@ -93,7 +93,7 @@ class ChangingJobs(KnownJobs):
         """Give what says why this node begins nothing of a job; :meth:`show_again` when it says something else."""
         self._held_back = held_back
 
-    def apply(self, job_id: str, event: JobEvent, *also: Statement) -> asyncio.Future[None]:
+    def apply(self, job_id: str, event: JobEvent, *also: Statement) -> Commit:
         """Let something happen to a job. ``also`` is committed in the same transaction, whatever the rules say.
 
         The future ends after the commit (at once if nothing changes); it raises :class:`StoreError` if the change
@@ -128,7 +128,7 @@ class ChangingJobs(KnownJobs):
             live, wire, Unsaved(before, spec_changed, also, committed), isinstance(event, _REQUESTS)
         )
 
-    def _store_change(self, live: LiveJob, wire: bytes, last: Unsaved | None, request: bool) -> asyncio.Future[None]:
+    def _store_change(self, live: LiveJob, wire: bytes, last: Unsaved | None, request: bool) -> Commit:
         """Store the newest state of a job, together with what could not be stored before."""
         record = live.record
         earlier, live.unsaved = live.unsaved, []
@@ -177,7 +177,7 @@ class ChangingJobs(KnownJobs):
             if live.unsaved:
                 self._store_change(live, self._wire(live.record, live.progress), None, False)
 
-    def note(self, *statements: Statement) -> asyncio.Future[None]:
+    def note(self, *statements: Statement) -> Commit:
         """Store something that changes no job, and can wait a moment. If it fails that is logged, whether or not
         somebody waits."""
         if not statements:
@@ -278,7 +278,8 @@ def _log_failure(done: asyncio.Future[None]) -> None:
         log.error("something could not be stored", reason=str(error))
 
 
-def _done() -> asyncio.Future[None]:
-    future: asyncio.Future[None] = asyncio.get_running_loop().create_future()
-    future.set_result(None)
-    return future
+def _done() -> Commit:
+    done = Commit(asyncio.get_running_loop())
+    done.tell_threads()
+    done.set_result(None)
+    return done

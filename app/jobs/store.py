@@ -36,11 +36,40 @@ class StoreError(Exception):
     """The store could not be opened, or a change could not be committed; nothing of that change is in it."""
 
 
+class Commit(asyncio.Future[None]):
+    """A change on its way to the disk: a future of the event loop, that threads can wait for too.
+
+    It raises:
+        StoreError: nothing of the change was committed.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        super().__init__(loop=loop)
+        self._open = threading.Lock()  # held until the commit; an Event costs five times as much
+        self._open.acquire()
+        self._refused: StoreError | None = None
+
+    def wait_in_thread(self) -> None:
+        """Wait for the commit in a thread: no wake-up of the event loop lies between.
+
+        Raises:
+            StoreError: nothing of the change was committed.
+        """
+        with self._open:
+            if self._refused is not None:
+                raise self._refused
+
+    def tell_threads(self, refused: StoreError | None = None) -> None:
+        """For the store: it is committed, or refused."""
+        self._refused = refused
+        self._open.release()
+
+
 @dataclass(slots=True)
 class _Change:
     statements: Sequence[Statement]
     committed: Callable[[], None] | None
-    done: asyncio.Future[None]
+    done: Commit
 
 
 class Store:
@@ -85,7 +114,7 @@ class Store:
 
     def write(
         self, statements: Sequence[Statement], committed: Callable[[], None] | None = None, *, lazy: bool = False
-    ) -> asyncio.Future[None]:
+    ) -> Commit:
         """Commit statements together, all or none.
 
         ``lazy``: it can wait a moment for another change to share its commit. Order is kept all the same.
@@ -97,9 +126,11 @@ class Store:
             StoreError: nothing of it was committed.
         """
         assert self._loop is not None, "open() comes first"
-        done: asyncio.Future[None] = self._loop.create_future()
+        done = Commit(self._loop)
         if self._thread is None:
-            done.set_exception(StoreError("the store is closed"))
+            closed = StoreError("the store is closed")
+            done.tell_threads(closed)
+            done.set_exception(closed)
         elif lazy:
             self._waiting.append(_Change(statements, committed, done))
             if self._lazy_timer is None:
@@ -196,8 +227,12 @@ class Store:
                     self._commit(connection, loop, [change])
                 return
             reason = StoreError(f"the change could not be stored: {_sentence(error)}")
+            for change in batch:
+                change.done.tell_threads(reason)
             loop.call_soon_threadsafe(_reject, [change.done for change in batch], reason)
         else:
+            for change in batch:
+                change.done.tell_threads()
             loop.call_soon_threadsafe(_tell, batch)
 
     def _connect(self) -> sqlite3.Connection:

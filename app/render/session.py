@@ -74,13 +74,17 @@ class Session:
         self._watcher: asyncio.Task[None] | None = None
         self._stopper: asyncio.Task[None] | None = None
 
-    async def open(self, attempt: str, chunk: Chunk, scratch: ScratchFolders) -> EngineProcess:
+    async def open(
+        self, attempt: str, chunk: Chunk, scratch: ScratchFolders, may_begin: Callable[[], None]
+    ) -> EngineProcess:
         """Start the process; ``attempt`` becomes the session's id and cookie. Its folders are made, from those of
-        ``scratch`` if it has any.
+        ``scratch`` if it has any. ``may_begin`` is called in a thread, with all of that at hand: it returns when the
+        process may be started, or raises what says why it may not.
 
         Raises:
             LaunchError: it cannot be started.
             Refusal: the engine has no command for this.
+            Exception: what ``may_begin`` raises.
         """
         self.id = attempt
         if self._parts is None:
@@ -102,7 +106,7 @@ class Session:
             events_on_stdout=command.events == "stdout",
             on_event=self._event_line,
             on_output=self._output,
-            prepare=partial(self._prepare, command, spares),
+            prepare=partial(self._prepare, command, spares, may_begin),
             limits=confinement.limits,
             run_as=confinement.run_as,
         )
@@ -113,12 +117,15 @@ class Session:
         self._bounding_timer = asyncio.get_running_loop().call_later(FIRST_LOOK_SECONDS, self._begin_bounding)
         return self.process
 
-    def _prepare(self, command: Command, folders: list[tuple[Path, Path | None]]) -> None:
+    def _prepare(
+        self, command: Command, folders: list[tuple[Path, Path | None]], may_begin: Callable[[], None]
+    ) -> None:
         """In the thread that starts the process: its folders, and the files that the engine wants in them."""
         parts = [] if self._parts is None else [(self._parts, None)]
         self._confinement.make([*folders, *parts], self.request.project)
         for name, text in command.files.items():
             (self.request.folder / name).write_text(text, encoding="utf-8")
+        may_begin()
 
     @property
     def takes_chunks(self) -> bool:

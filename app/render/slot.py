@@ -26,7 +26,7 @@ from app.jobs.events import (
 )
 from app.jobs.record import JobRecord
 from app.jobs.rules.settling import backoff
-from app.jobs.store import Statement, StoreError
+from app.jobs.store import Commit, Statement, StoreError
 from app.render.at_work import JobAtWork
 from app.render.attempt import Attempt, AttemptPorts, Failed, Held, Outcome, Stopped, Succeeded
 from app.render.awaiting import check_engine
@@ -47,6 +47,10 @@ log = structlog.get_logger(__name__)
 NOTE_SECONDS = 0.1
 """A process that lives so long is noted in the store, for a start after a crash. Younger ones are found by their cookie
 alone, as all are until the note is committed."""
+
+
+class _StoppedInTime(Exception):
+    """The attempt was stopped before its process was started."""
 
 
 class Slot:
@@ -160,7 +164,7 @@ class Slot:
         work.attempt_over(attempt)
         await self._conclude(record, version, attempt, outcome, assembles)
 
-    def _claim(self, record: JobRecord, started: AttemptStarted, reused: Session | None) -> asyncio.Future[None]:
+    def _claim(self, record: JobRecord, started: AttemptStarted, reused: Session | None) -> Commit:
         notation = record.spec.frames.notation(started.positions)
         session = reused.id if reused is not None else started.attempt
         begin = queries.begin_attempt(started.attempt, record.id, session, notation, started.at)
@@ -168,7 +172,7 @@ class Slot:
             return self._report_finished(started, begin)
         return self._owner.jobs.apply(record.id, started, begin)
 
-    def _report_finished(self, then: AttemptStarted | None = None, *also: Statement) -> asyncio.Future[None]:
+    def _report_finished(self, then: AttemptStarted | None = None, *also: Statement) -> Commit:
         """Report the attempt that succeeded last, together with the one that follows it."""
         if self._finished is None:
             return self._owner.jobs.note(*also)
@@ -207,7 +211,7 @@ class Slot:
         version: EngineVersion,
         attempt: str,
         positions: IndexSet,
-        committed: asyncio.Future[None],
+        committed: Commit,
         assembles: bool,
     ) -> Outcome:
         assert self._work is not None
@@ -235,7 +239,8 @@ class Slot:
             else:
                 spares = [(chunk.folder, self._scratch.spare(chunk.folder))]
                 await asyncio.to_thread(owner.confinement.make, spares)
-            await committed
+            if self._session is not None or assembles:  # else the thread that starts the process waits for it
+                await committed
             if self._stop_reason:
                 return Stopped(self._stop_reason)
             if assembles:
@@ -253,8 +258,10 @@ class Slot:
             )
             if self._session is None:
                 watcher.listen()
-                await self._open(session, attempt, chunk)
+                await self._open(session, attempt, chunk, committed)
             outcome = await watcher.run()
+        except _StoppedInTime:
+            return Stopped(self._stop_reason)
         except LaunchError as error:
             outcome = Failed(FailureCause.MACHINE, str(error))
         except StoreError as error:
@@ -279,9 +286,14 @@ class Slot:
         held = failed.cause is FailureCause.DISK and space.is_short(free, self._job)
         return Held(failed.message) if held else failed
 
-    async def _open(self, session: Session, attempt: str, chunk: Chunk) -> None:
+    async def _open(self, session: Session, attempt: str, chunk: Chunk, committed: Commit) -> None:
+        def may_begin() -> None:
+            committed.wait_in_thread()
+            if self._stop_reason:
+                raise _StoppedInTime
+
         self._session = session
-        process = await session.open(attempt, chunk, self._scratch)
+        process = await session.open(attempt, chunk, self._scratch, may_begin)
         self._owner.catalog.used(session.request.version)
         self._noting = asyncio.get_running_loop().call_later(NOTE_SECONDS, self._note, session.id, process)
         if self._stop_reason:
