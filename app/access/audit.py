@@ -11,6 +11,7 @@ import asyncio
 import os
 import queue
 import threading
+from collections import deque
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
@@ -26,6 +27,8 @@ log = structlog.get_logger(__name__)
 AUDIT_FILE: Final = "audit.jsonl"
 _MAX_WAITING: Final = 20_000
 """Lines that may wait for the disk; more are counted, and the count is written."""
+_HAND_OVER_SECONDS: Final = 0.05
+"""Lines that come close together are handed over together: to wake the thread for each costs more than the line."""
 
 Fact = str | int | float | bool | None | Sequence[str]
 
@@ -41,7 +44,9 @@ class Audit:
     def __init__(self, folder: Path, max_bytes: int) -> None:
         self._path = folder / AUDIT_FILE
         self._half = max_bytes // 2
-        self._queue: queue.SimpleQueue[bytes | None] = queue.SimpleQueue()
+        self._lines: deque[bytes] = deque()  # that the thread has not taken yet
+        self._wake: queue.SimpleQueue[bool] = queue.SimpleQueue()  # with whether it is to end
+        self._timer: asyncio.TimerHandle | None = None
         self._thread: threading.Thread | None = None
         self._lost = 0  # changed on the event loop's thread only
         self._silent = False  # the last write failed, and that was said
@@ -53,9 +58,12 @@ class Audit:
 
     async def close(self) -> None:
         """Write what waits, end the thread."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
         if self._thread is not None:
             thread, self._thread = self._thread, None
-            self._queue.put(None)
+            self._wake.put(True)
             await asyncio.to_thread(thread.join)
 
     def note(self, who: Identity, what: str, address: str, status: int | None, facts: Mapping[str, Fact]) -> None:
@@ -68,7 +76,7 @@ class Audit:
             status: how it was answered; None: it was not, because the client left or the service has a fault.
             facts: further ones, such as the ids of jobs; never a secret.
         """
-        if self._queue.qsize() >= _MAX_WAITING:
+        if len(self._lines) >= _MAX_WAITING:
             self._lost += 1
             return
         line: dict[str, Fact] = {
@@ -84,22 +92,23 @@ class Audit:
         }
         if self._lost:
             line["lines_lost_before"], self._lost = self._lost, 0
-        self._queue.put(orjson.dumps(line) + b"\n")
+        self._lines.append(orjson.dumps(line) + b"\n")
+        if self._timer is None:
+            self._timer = asyncio.get_running_loop().call_later(_HAND_OVER_SECONDS, self._hand_over)
+
+    def _hand_over(self) -> None:
+        self._timer = None
+        self._wake.put(False)
 
     # --- the thread ----------------------------------------------------------------------------------------------
 
     def _run(self) -> None:
         ends = False
         while not ends:
-            line = self._queue.get()
+            ends = self._wake.get()
             lines: list[bytes] = []
-            while line is not None:
-                lines.append(line)
-                try:
-                    line = self._queue.get_nowait()
-                except queue.Empty:
-                    break
-            ends = line is None
+            while self._lines:
+                lines.append(self._lines.popleft())
             if lines:
                 self._write(b"".join(lines))
 
