@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
@@ -19,24 +18,21 @@ from app.jobs.events import (
     AttemptHeld,
     AttemptReleased,
     AttemptStarted,
-    FrameFailed,
     FramesLost,
-    FramesVerified,
-    WarningNoted,
 )
 from app.jobs.record import JobRecord
 from app.jobs.rules.settling import backoff
 from app.jobs.store import Commit, Statement, StoreError
 from app.render.at_work import JobAtWork
-from app.render.attempt import Attempt, AttemptPorts, Failed, Held, Outcome, Stopped, Succeeded
+from app.render.attempt import Attempt, Failed, Held, Outcome, Stopped, Succeeded
+from app.render.attempt_ports import frames_verified, ports_of
 from app.render.awaiting import check_engine
-from app.render.causes import MachineSigns, classify, not_together, out_of_space
+from app.render.causes import MachineSigns, classify, not_together
 from app.render.processes import EngineProcess, LaunchError, boot_id
-from app.render.queue import TAKEN_BACK
 from app.render.scratch import ScratchFolders
 from app.render.session import Session
 from app.render.session_request import session_request
-from engines.contract import Chunk, EngineVersion, ExpectedOutput, FailureCause, Ready, Refusal
+from engines.contract import Chunk, EngineVersion, FailureCause, Refusal
 from engines.frames import IndexSet
 
 if TYPE_CHECKING:
@@ -253,7 +249,7 @@ class Slot:
                 chunk,
                 engine.assembled(session.request, chunk) if assembles else engine.expected(session.request, chunk),
                 spec.divisible,
-                self._ports(record, chunk, session.request.version, assembles),
+                ports_of(owner, self._work, record, chunk, session.request.version, assembles, self.stop_attempt),
                 owner.settings.stall_seconds,
             )
             if self._session is None:
@@ -304,54 +300,6 @@ class Slot:
         if started := process.started:
             self._owner.jobs.note(queries.begin_process(session, process.pid, started, boot_id()))
 
-    def _ports(self, record: JobRecord, chunk: Chunk, version: EngineVersion, assembles: bool) -> AttemptPorts:
-        assert self._work is not None
-        owner, work, attempt, frames = self._owner, self._work, chunk.attempt, record.spec.frames
-
-        async def deliver(chunk: Chunk, expected: Sequence[ExpectedOutput], seconds: float | None) -> None:
-            await owner.delivery.deliver(record, chunk, expected, seconds, assembled=assembles)
-
-        def verified(done: Sequence[int], seconds: float | None) -> None:
-            work.attempt_over(attempt)
-            owner.space.progressed(record.id)
-            owner.jobs.apply(record.id, self._frames_verified(record, attempt, done, seconds))
-            if owner.queue.resting and _has_frames(owner.jobs.live(record.id), attempt):
-                self.stop_attempt(TAKEN_BACK)  # after this frame, not after the chunk
-            if owner.on_frames is not None:
-                owner.on_frames(record, version, work.colour)
-
-        def frame_failed(frame: int, cause: FailureCause, message: str) -> None:
-            work.log.say(f"frame {frame} failed ({cause}): {message}")
-            owner.jobs.apply(record.id, FrameFailed(attempt, frames.position(frame), cause, message, time.time()))
-
-        async def full(cause: FailureCause, message: str) -> bool:
-            free = await owner.space.free()
-            return owner.space.is_short(free, record.id) and out_of_space(cause, message, free)
-
-        def warned(message: str) -> None:
-            work.log.say(f"warning: {message}")
-            owner.jobs.apply(record.id, WarningNoted(message))
-
-        def ready(event: Ready) -> None:
-            work.colour = dict(event.colour)
-
-        def progress(fraction: float, current: str) -> None:
-            owner.jobs.progress(record.id, work.progress(attempt, fraction, current))
-
-        def median() -> float | None:
-            return work.median if work.seconds else record.state.seconds_per_frame
-
-        return AttemptPorts(deliver, verified, frame_failed, full, warned, ready, progress, median, owner.gpu.seconds)
-
-    def _frames_verified(
-        self, record: JobRecord, attempt: str, frames: Sequence[int], seconds: float | None
-    ) -> FramesVerified:
-        assert self._work is not None
-        files = self._owner.delivery.file_count(record.id)
-        median = self._work.frame_took(seconds)
-        positions = record.spec.frames.positions(frames)
-        return FramesVerified(attempt, positions, files, median, seconds, self._work.pace)
-
     async def _conclude(
         self, record: JobRecord, version: EngineVersion, attempt: str, outcome: Outcome, assembles: bool
     ) -> None:
@@ -362,7 +310,7 @@ class Slot:
             if assembles:
                 ended = AttemptEnded(attempt, now, files=owner.delivery.file_count(record.id))
             else:
-                verified = self._frames_verified(record, attempt, outcome.frames, outcome.seconds)
+                verified = frames_verified(owner, self._work, record, attempt, outcome.frames, outcome.seconds)
                 ended = AttemptEnded(attempt, now, verified if outcome.frames else None)
             self._finished = (record.id, ended)
             if outcome.frames and owner.on_frames is not None:
@@ -412,8 +360,3 @@ class Slot:
             assert self._work is not None
             self._work.log.say(f"{len(lost)} frames were taken out of the output folder while it rendered")
             self._owner.jobs.apply(job_id, FramesLost(attempt, lost, files))
-
-
-def _has_frames(record: JobRecord | None, attempt: str) -> bool:
-    """Whether an attempt has frames that are not verified yet."""
-    return record is not None and any(chunk.positions for chunk in record.state.running if chunk.attempt == attempt)
