@@ -16,6 +16,7 @@ from pydantic import JsonValue
 
 from app.cli.own_service import own_service, scrubbed
 from client import RenderServerProxy
+from tests.support.warm_commands import run_warm
 
 
 @dataclass(frozen=True)
@@ -74,11 +75,15 @@ def command_of(*arguments: str | Path) -> list[str]:
 
 def run_zordon(*arguments: str | Path, environment: dict[str, str], cwd: Path | None = None, stdin: str = "") -> Ran:
     """Run one command in exactly this environment."""
-    done = subprocess.run(
-        command_of(*arguments), env=environment, cwd=cwd, input=stdin, capture_output=True, text=True, check=False
-    )
-    assert "Traceback" not in done.stderr, done.stderr
-    return Ran(done.returncode, done.stdout, done.stderr)
+    if sys.platform == "win32":  # cannot fork
+        done = subprocess.run(
+            command_of(*arguments), env=environment, cwd=cwd, input=stdin, capture_output=True, text=True, check=False
+        )
+        ran = Ran(done.returncode, done.stdout, done.stderr)
+    else:
+        ran = Ran(*run_warm([str(argument) for argument in arguments], environment, cwd, stdin))
+    assert "Traceback" not in ran.err, ran.err
+    return ran
 
 
 @contextmanager
