@@ -28,6 +28,7 @@ def two(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Service, Ser
         yield ada, bob
 
 
+@pytest.mark.slow
 def test_from_two_machines_to_a_farm(two: tuple[Service, Service]) -> None:
     ada, bob = two
     alone = bob.zordon("nodes")
@@ -66,6 +67,7 @@ def test_from_two_machines_to_a_farm(two: tuple[Service, Service]) -> None:
     assert ada.zordon("nodes", "--forget", "nobody").code == Exit.NOT_FOUND
 
 
+@pytest.mark.slow
 def test_a_code_that_nobody_waits_for_can_be_had(two: tuple[Service, Service]) -> None:
     ada, _ = two
     offered = json.loads(ada.zordon("pair", "--json").out)

@@ -50,17 +50,16 @@ def test_a_setting_that_is_none(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(sys.platform == "win32", reason="Windows has no SIGINT for another process")
-def test_ctrl_c_stops_it(tmp_path: Path) -> None:
-    with running_service(tmp_path) as other:
-        process = other.start_zordon("serve", "--port", str(free_port()), "--data-dir", tmp_path / "mine")
-        assert process.stderr is not None
-        try:
-            assert any("Zordon is ready" in line for line in process.stderr)
-            process.send_signal(signal.SIGINT)
-            _, err = process.communicate()
-        finally:
-            process.kill()
-            process.wait()
+def test_ctrl_c_stops_it(service: Service, tmp_path: Path) -> None:
+    process = service.start_zordon("serve", "--port", str(free_port()), "--data-dir", tmp_path / "mine")
+    assert process.stderr is not None
+    try:
+        assert any("Zordon is ready" in line for line in process.stderr)
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    finally:
+        process.kill()
+        process.wait()
     assert process.returncode == Exit.OK
     assert "Zordon has stopped" in err
     assert "Traceback" not in err

@@ -66,6 +66,7 @@ async def test_the_view_is_read_only(node: RenderServerProxy) -> None:
             cache.jobs["x"] = None  # type: ignore[index]  # what is tested
 
 
+@pytest.mark.slow
 async def test_it_survives_a_restart_of_the_service(tmp_path: Path) -> None:
     port = free_port()
     async with AsyncExitStack() as first, AsyncExitStack() as cached:

@@ -32,6 +32,7 @@ async def rendered_by(node: RenderServerProxy, job: Job) -> Counter[str]:
     return Counter(frames.times.nodes)
 
 
+@pytest.mark.slow
 async def test_one_job_is_rendered_by_all_nodes_and_its_frames_come_home(tmp_path: Path) -> None:
     async with (
         farm_node(tmp_path, "first", **ONE_SLOT) as first,

@@ -192,6 +192,7 @@ async def test_a_custom_blender_opens_what_its_real_version_opens(start_node: St
             await node.submit(local_path=str(FIXTURES / "saved_by_4_5.blend"), **asked)
 
 
+@pytest.mark.slow
 @pytest.mark.blender
 async def test_add_ons_of_the_settings_reach_the_picture_and_their_failure_the_job(
     start_node: StartNode, tmp_path: Path

@@ -115,6 +115,7 @@ async def test_a_missing_texture_is_a_warning_on_the_job(start_node: StartNode) 
         await node.parts.jobs.cancel(job.id)
 
 
+@pytest.mark.slow
 async def test_ffmpeg_encodes_every_frame_and_the_sound(start_node: StartNode) -> None:
     async with start_node(local_roots=[LANTERNS.parent]) as node:
         job = await node.submit(renderer="ffmpeg", local_path=str(LANTERNS), args={"preset": "h264_web"})

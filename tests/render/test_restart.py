@@ -79,6 +79,7 @@ async def until(node: RenderServerProxy, job_id: str, frames: int) -> Job:
             token = changed.token if changed is not None else token
 
 
+@pytest.mark.slow
 async def test_kill_9_loses_nothing(tmp_path: Path) -> None:
     options: dict[str, object] = {
         "seconds_per_frame": 0.2,

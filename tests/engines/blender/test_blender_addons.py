@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import zipfile
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -12,6 +13,9 @@ from engines.contract import EngineFailed, EngineVersion, EngineWarning, Failure
 from tests.support.blender_sessions import FIXTURES, Driven, Started
 
 pytestmark = pytest.mark.blender
+
+# Each starts Blender. In the quick loop there is one of every kind of thing that can happen.
+slow = partial(pytest.param, marks=pytest.mark.slow)
 
 # Everything in front of the camera goes and the world turns red: no other picture of the fixture looks so.
 PAINT = """
@@ -87,7 +91,7 @@ def is_green(pixel: tuple[int, ...]) -> bool:
     return pixel[1] > 150 and max(pixel[0], pixel[2]) < 60
 
 
-@pytest.mark.parametrize("form", ["file", "folder", "zip", "extension"])
+@pytest.mark.parametrize("form", ["file", slow("folder"), slow("zip"), slow("extension")])
 def test_an_add_on_changes_every_picture(blender: EngineVersion, start: Started, tmp_path: Path, form: str) -> None:
     path = addon(tmp_path, form)
     before = {item: item.read_bytes() for item in tmp_path.rglob("*") if item.is_file()}
@@ -156,11 +160,11 @@ def test_an_add_on_that_comes_with_blender_is_enabled_by_name(
     ("content", "said"),
     [
         ("bl_info = {}\ndef register():\n    raise ValueError('no licence')\n", "ValueError: no licence"),
-        ("bl_info = {}\nimport no_such_part_of_it\n", "no_such_part_of_it"),
-        ("bl_info = {}\ndef register(:\n", "SyntaxError"),
-        ("bl_info = {}\ndef register():\n    raise SystemExit(3)\n", "SystemExit: 3"),
-        ("x = 1\n", "bl_info"),
-        ("bl_info = {'blender': (2, 70, 0)}\ndef register(): pass\n", "older Blender"),
+        slow("bl_info = {}\nimport no_such_part_of_it\n", "no_such_part_of_it"),
+        slow("bl_info = {}\ndef register(:\n", "SyntaxError"),
+        slow("bl_info = {}\ndef register():\n    raise SystemExit(3)\n", "SystemExit: 3"),
+        slow("x = 1\n", "bl_info"),
+        slow("bl_info = {'blender': (2, 70, 0)}\ndef register(): pass\n", "older Blender"),
         (None, "No such file"),
     ],
 )
@@ -179,6 +183,7 @@ def test_an_add_on_that_fails_ends_the_session_and_is_named(
     assert said in failure.message
 
 
+@pytest.mark.slow
 def test_other_things_that_are_no_add_ons(program: EngineVersion, start: Started, tmp_path: Path) -> None:
     two = tmp_path / "two.zip"
     with zipfile.ZipFile(two, "w") as archive:
@@ -201,7 +206,7 @@ def test_other_things_that_are_no_add_ons(program: EngineVersion, start: Started
         assert said in failure.message
 
 
-@pytest.mark.parametrize("content", ["1 / 0\n", "def\n", "raise SystemExit('no')\n", None])
+@pytest.mark.parametrize("content", ["1 / 0\n", slow("def\n"), slow("raise SystemExit('no')\n"), slow(None)])
 def test_a_start_up_script_that_fails_ends_the_session_and_is_named(
     program: EngineVersion, start: Started, tmp_path: Path, content: str | None
 ) -> None:
