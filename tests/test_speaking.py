@@ -91,7 +91,7 @@ def test_a_service_that_is_driven_with_secrets_says_none_of_them(tmp_path: Path,
     with running_service(tmp_path / "data", **settings) as service:
 
         def ask(method: str, path: str, headers: dict[str, str], body: str | None = None) -> tuple[int, str]:
-            connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=20)
+            connection = http.client.HTTPConnection("127.0.0.1", service.port, timeout=60)
             connection.request(method, path, body, headers)
             answer = connection.getresponse()
             told = answer.read().decode()

@@ -38,13 +38,13 @@ class Exchange:
 
     async def start(self) -> Message:
         """The first message: status and headers."""
-        message = await asyncio.wait_for(self.sent.get(), 20)
+        message = await asyncio.wait_for(self.sent.get(), 60)
         assert message["type"] == "http.response.start"
         return message
 
     async def piece(self) -> bytes:
         """The next piece of the body."""
-        message = await asyncio.wait_for(self.sent.get(), 20)
+        message = await asyncio.wait_for(self.sent.get(), 60)
         assert message["type"] == "http.response.body"
         piece: bytes = message.get("body", b"")
         return piece
@@ -61,7 +61,7 @@ class Exchange:
 
     async def ended(self) -> None:
         """Wait until the application is through with the request."""
-        await asyncio.wait_for(asyncio.shield(self.task), 20)
+        await asyncio.wait_for(asyncio.shield(self.task), 60)
 
 
 class Api:

@@ -28,7 +28,7 @@ async def test_delete_while_it_is_downloaded(api: Api, noun: str) -> None:
             for _ in range(turns * 5):
                 await asyncio.sleep(0)
             await deleted(api, job.id)
-            async with asyncio.timeout(20):
+            async with asyncio.timeout(60):
                 await asyncio.wait([download.task])
             body = b"".join(bytes(message.get("body", b"")) for message in _rest(download.sent))
             # Whoever got a whole answer got what was promised; a broken one is an error, never a short success.

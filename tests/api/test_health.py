@@ -170,7 +170,7 @@ async def test_clients_that_wait_are_counted_while_they_wait(start_api: StartApi
     async with start_api() as api:
         poll = api.begin("/api/jobs/long_poll", f"token={api.parts.feed.token}")
         stream = api.begin("/api/events")
-        await asyncio.wait_for(poll.listens.wait(), 20)
+        await asyncio.wait_for(poll.listens.wait(), 60)
         await stream.start()
         await stream.until(b"event: jobs")
         found = await measured(api)

@@ -12,7 +12,7 @@ from tests.support.running_service import Service, running_service
 
 def connected(service: Service, head: str) -> socket.socket:
     """A connection on which a request has been sent."""
-    connection = socket.create_connection(("127.0.0.1", service.port), timeout=30)
+    connection = socket.create_connection(("127.0.0.1", service.port), timeout=60)
     connection.sendall(f"{head}\r\nHost: localhost\r\nAuthorization: Bearer {service.token}\r\n".encode())
     return connection
 

@@ -18,7 +18,7 @@ async def begun(api: Api, count: int, query: str) -> list[Exchange]:
     """Long-polls that have begun to wait."""
     waiting = [api.begin(POLL, query) for _ in range(count)]
     for exchange in waiting:
-        await asyncio.wait_for(exchange.listens.wait(), 20)
+        await asyncio.wait_for(exchange.listens.wait(), 60)
     return waiting
 
 
@@ -61,7 +61,7 @@ async def test_no_change_is_lost_between_two_polls(api: Api) -> None:
 
     follower = asyncio.ensure_future(follow())
     made = [(await api.submit()).id for _ in range(30)]
-    await asyncio.wait_for(follower, 20)
+    await asyncio.wait_for(follower, 60)
     assert set(seen) == set(made)
 
 
@@ -78,7 +78,7 @@ async def test_who_leaves_is_let_go_at_once(api: Api, path: str) -> None:
     tasks = len(asyncio.all_tasks())
     waiting = [api.begin(path, f"token={api.parts.feed.token}") for _ in range(20)]
     for exchange in waiting:
-        await asyncio.wait_for(exchange.listens.wait(), 20)
+        await asyncio.wait_for(exchange.listens.wait(), 60)
         exchange.leave()
     for exchange in waiting:
         await exchange.ended()

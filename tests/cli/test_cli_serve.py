@@ -7,6 +7,7 @@ import signal
 import socket
 import stat
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -68,6 +69,8 @@ def test_ctrl_c_stops_it(service: Service, tmp_path: Path) -> None:
 def test_a_command_finds_a_service_on_another_port(tmp_path: Path) -> None:
     with running_service(tmp_path) as other:
         address = tmp_path / "address"
+        while not address.exists():  # it answers before it tells where
+            time.sleep(0.01)
         assert address.read_text() == f"127.0.0.1:{other.port}\n"
         if sys.platform != "win32":
             assert stat.S_IMODE(address.stat().st_mode) == 0o600

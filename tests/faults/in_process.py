@@ -64,7 +64,7 @@ async def assert_clean(node: Node, job: Job) -> None:
     await node.parts.jobs.settled(job.id)
     assert processes_of(job.id) == []
     folders = node.parts.folders
-    async with asyncio.timeout(20):  # scratch folders are removed soon after
+    async with asyncio.timeout(60):  # scratch folders are removed soon after
         while left := [path for name in ("attempts", "sessions") for path in (folders.job(job.id) / name).glob("*")]:
             assert left
             await asyncio.sleep(0)
@@ -93,7 +93,9 @@ class Resources:
         gc.collect()
         if sys.platform == "linux":
             await closed_again(self._open)
-        assert self._own_threads() <= self._threads
+        async with asyncio.timeout(60):
+            while not self._own_threads() <= self._threads:  # noqa: ASYNC110 - nobody tells of them
+                await asyncio.sleep(0.01)
         assert self._peak() - self._memory < memory
 
     @staticmethod

@@ -19,7 +19,7 @@ from tests.faults.victim import RUN_MARK, Place, marked
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(sys.platform != "linux", reason="reads /proc, mounts a tmpfs")]
 
 SHUTDOWN_SECONDS, TERM_SECONDS = 2, 1
-STOP_BOUND = SHUTDOWN_SECONDS + TERM_SECONDS + 20
+STOP_BOUND = SHUTDOWN_SECONDS + TERM_SECONDS + 57
 """What the settings allow for, and what a busy machine needs besides."""
 FAKETIME = Path("/usr/lib/x86_64-linux-gnu/faketime/libfaketimeMT.so.1")
 

@@ -150,7 +150,7 @@ class Victim:
         """What it has said so far."""
         return self._spoken.read_text("utf-8", "replace") if self._spoken.exists() else ""
 
-    def node(self, timeout: float = 15.0) -> RenderServerProxy:
+    def node(self, timeout: float = 60.0) -> RenderServerProxy:
         """A client of it, which asks once."""
         return RenderServerProxy("127.0.0.1", self.port, TOKEN, timeout=timeout, retries=1)
 

@@ -151,7 +151,7 @@ async def test_a_restart_goes_on_with_the_bytes_that_are_there(start_node: Start
     async with serving(folder) as (server, url):
         async with start_node(url) as parts:
             one = await parts.installs.request("blender", "4.5.3")
-            await asyncio.wait_for(folder.asked_for_the_rest.wait(), 30)
+            await asyncio.wait_for(folder.asked_for_the_rest.wait(), 60)
         folder.mended = True
         before = len(server.requests)
         async with start_node(url) as parts:

@@ -143,7 +143,7 @@ def test_a_worker_dies_with_the_service_in_the_middle_of_its_work() -> None:
     service.kill()
     service.wait()
     service.stdout.close()
-    gone, alive = psutil.wait_procs([worker], timeout=30)
+    gone, alive = psutil.wait_procs([worker], timeout=60)
     for process in alive:
         process.kill()
     assert gone

@@ -82,7 +82,7 @@ async def parent_node(
         "engine_sources": [],
         "discovery": False,
         "beat_seconds": 0.25,
-        "beat_misses": 8,
+        "beat_misses": 24,
         "term_seconds": 1.0,
     }
     if through is not None:

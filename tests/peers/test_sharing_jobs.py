@@ -39,7 +39,7 @@ async def test_one_job_is_rendered_by_all_nodes_and_its_frames_come_home(tmp_pat
         farm_node(tmp_path, "second", first, **ONE_SLOT) as second,
     ):
         await nodes_until(first, lambda nodes: "second" in nodes and nodes["second"].state == "online")
-        job = await submitted(first, pattern("1-60", 0.1))
+        job = await submitted(first, pattern("1-60", 0.3))
         done = await job_until(first, job.id, lambda job: job.status.ended)
         assert (done.status, done.frames_done) == (JobStatus.COMPLETED, 60), done.reason
         by = await rendered_by(first, job)

@@ -46,7 +46,7 @@ class Heard:
 
     async def until(self, count: int) -> None:
         """Wait for a number of events."""
-        async with asyncio.timeout(20):
+        async with asyncio.timeout(60):
             while len(self.events) < count:
                 self.changed.clear()
                 await self.changed.wait()

@@ -82,13 +82,13 @@ async def test_a_resting_node_takes_nothing_and_loses_nothing(jobs: Jobs, queue:
         queue.offer(jobs.add(name, created=float(ord(name))))
     assert taken(queue) == []
     waiting = asyncio.create_task(queue.wait("testpattern"))
-    await asyncio.wait_for(waiting, 20)
+    await asyncio.wait_for(waiting, 60)
     resting[0] = ""
     waiting = asyncio.create_task(queue.wait("testpattern"))
     await asyncio.sleep(0)
     assert not waiting.done()
     queue.look_again()
-    await asyncio.wait_for(waiting, 20)
+    await asyncio.wait_for(waiting, 60)
     assert taken(queue) == ["a", "b"]
 
 

@@ -24,7 +24,7 @@ def open_now() -> Counter[str]:
     return found
 
 
-async def closed_again(before: Counter[str], seconds: float = 20) -> None:
+async def closed_again(before: Counter[str], seconds: float = 60) -> None:
     """Wait until no more is open than before, but for workers: what was given up is ended in threads.
 
     Raises:

@@ -45,7 +45,7 @@ async def test_two_machines_are_paired_and_share_a_job(browser: Browser, machine
                 await expect(page.get_by_role("article", name=name)).to_contain_text("Online")
     async with atelier.proxy() as node, visitor(browser, atelier) as page:
         await page.wait_for_url("**/#/start")
-        job = await submit(node, "Shared", "1-60", seconds_per_frame=0.1)
+        job = await submit(node, "Shared", "1-60", seconds_per_frame=0.5)
         await go(page, f"/jobs/{job.id}")
         done = await ended(node, job.id)
         assert done.frames_done == 60

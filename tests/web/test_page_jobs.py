@@ -12,21 +12,23 @@ from app.cli.own_service import own_service
 from client import RenderServerProxy
 from client.models import AddJob, JobStatus
 from tests.support.running_service import Service
-from tests.web.conftest import ended, go, submit, told, visitor
+from tests.web.conftest import ended, exactly, go, submit, told, visitor
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
 
-async def rows(page: Page) -> list[str]:
-    """The names of the jobs that are shown, from the top."""
-    names: list[str] = await page.get_by_role("row").locator(".title").all_inner_texts()
-    return names
+async def shows(page: Page, *names: str) -> None:
+    """Wait until these jobs are shown and no others, from the top."""
+    await expect(page.get_by_role("row").locator(".title")).to_have_text([exactly(name) for name in names])
 
 
 async def test_a_job_is_followed_from_its_submit_to_its_end(page: Page, node: RenderServerProxy) -> None:
     await go(page, "/jobs")
-    job = await submit(node, "Followed", "1-6", seconds_per_frame=0.5)
+    await node.pause_node("until the page is there")
+    job = await submit(node, "Followed", "1-6", seconds_per_frame=2)
     row = page.get_by_role("row", name="Followed")
+    await expect(row).to_be_visible()
+    await node.resume_node()
     await expect(row).to_contain_text("Rendering")
     await expect(row).to_contain_text("6 / 6")
     await expect(row).to_contain_text("Done")
@@ -47,17 +49,17 @@ async def test_filter_search_and_sort_are_in_the_address(page: Page, node: Rende
         await ended(node, job.id)
     await go(page, "/jobs")
     await expect(page.get_by_role("row", name="Beta")).to_contain_text("Failed")
-    assert await rows(page) == ["Gamma", "Beta", "Alpha"]
+    await shows(page, "Gamma", "Beta", "Alpha")
     await page.get_by_role("columnheader", name="Name").get_by_role("button").click()
     await expect(page.get_by_role("columnheader", name="Name")).to_have_attribute("aria-sort", "ascending")
-    assert await rows(page) == ["Alpha", "Beta", "Gamma"]
+    await shows(page, "Alpha", "Beta", "Gamma")
     await page.get_by_role("button", name="Failed").click()
     await expect(page.get_by_role("row", name="Alpha")).to_have_count(0)
-    assert await rows(page) == ["Beta"]
+    await shows(page, "Beta")
     assert "show=error" in page.url
     await page.reload()
     await expect(page.get_by_role("row", name="Beta")).to_be_visible()
-    assert await rows(page) == ["Beta"]
+    await shows(page, "Beta")
     await page.keyboard.press("/")
     await expect(page.get_by_role("searchbox", name="Search jobs")).to_be_focused()
     await page.keyboard.type("nothing like it")
