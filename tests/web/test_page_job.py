@@ -34,7 +34,7 @@ async def shown(picture: Locator) -> tuple[int, int]:
 
 async def test_frames_are_seen_as_they_come(page: Page, node: RenderServerProxy) -> None:
     await node.pause_node("until the page is there")
-    job = await submit(node, "Grid", "1-8", seconds_per_frame=2, fail_frames="3", width=128, height=72)
+    job = await submit(node, "Grid", "1-8", seconds_per_frame=1, fail_frames="3", width=128, height=72)
     await go(page, f"/jobs/{job.id}")
     await expect(cell(page, 8)).to_have_attribute("data-state", "waiting")
     await node.resume_node()

@@ -25,7 +25,7 @@ async def shows(page: Page, *names: str) -> None:
 async def test_a_job_is_followed_from_its_submit_to_its_end(page: Page, node: RenderServerProxy) -> None:
     await go(page, "/jobs")
     await node.pause_node("until the page is there")
-    job = await submit(node, "Followed", "1-6", seconds_per_frame=2)
+    job = await submit(node, "Followed", "1-6", seconds_per_frame=1)
     row = page.get_by_role("row", name="Followed")
     await expect(row).to_be_visible()
     await node.resume_node()
