@@ -105,7 +105,7 @@ async def test_who_asks_without_a_token_is_refused_here_too(service: Service, fi
 def test_a_browser_is_let_in_with_a_cookie_for_https_only(service: Service, files: Files) -> None:
     code = service.zordon("login").out.strip().partition("#code=")[2]
     url = f"https://localhost:{service.port}"
-    with httpx.Client(base_url=url, verify=ssl.create_default_context(cafile=files.authority)) as browser:
+    with httpx.Client(base_url=url, verify=ssl.create_default_context(cafile=files.authority), timeout=60) as browser:
         foreign = browser.post("/api/login", json={"code": code}, headers={"Origin": url.replace("https", "http")})
         assert foreign.status_code == 403
         answer = browser.post("/api/login", json={"code": code}, headers={"Origin": url})

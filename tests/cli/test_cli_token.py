@@ -67,7 +67,7 @@ def test_login_prints_an_address_that_lets_a_browser_in_once(service: Service) -
     address = service.zordon("login").out.strip()
     url, _, code = address.partition("/#code=")
     assert url == f"http://127.0.0.1:{service.port}"
-    with httpx.Client(base_url=url, headers={"Origin": url}) as browser:
+    with httpx.Client(base_url=url, headers={"Origin": url}, timeout=60) as browser:
         assert browser.get("/").status_code == 200  # what the page does with the code: tests/web
         assert browser.post("/api/login", json={"code": code}).status_code == 200
         assert browser.get("/api/jobs").status_code == 200
@@ -97,7 +97,7 @@ def test_serve_shows_a_login_address_in_a_terminal(tmp_path: Path) -> None:
             found = re.search(r"(http://127\.0\.0\.1:\d+)/#code=([\w-]+)", said.decode())
             assert found
             url, code = found.groups()
-            answer = httpx.post(f"{url}/api/login", json={"code": code}, headers={"Origin": url})
+            answer = httpx.post(f"{url}/api/login", json={"code": code}, headers={"Origin": url}, timeout=60)
             assert answer.status_code == 200
             process.terminate()
             process.wait(30)
@@ -114,7 +114,7 @@ def test_nothing_that_the_service_says_or_keeps_has_a_secret_in_it(tmp_path: Pat
         secrets.append(code)
         url = f"http://127.0.0.1:{running.port}"
         answers = []
-        with httpx.Client(base_url=url, headers={"Origin": url}) as browser:
+        with httpx.Client(base_url=url, headers={"Origin": url}, timeout=60) as browser:
             browser.post("/api/login", json={"code": code})
             secrets += [cookie.value or "" for cookie in browser.cookies.jar]
             answers.append(browser.post("/api/login", json={"code": code, "more": secrets[0]}))
@@ -129,8 +129,8 @@ def test_nothing_that_the_service_says_or_keeps_has_a_secret_in_it(tmp_path: Pat
                 {"X-API-Token": secret, "Host": "evil.example"},
             ):
                 for path in ("/api/jobs/nope", "/api/nowhere", "/api/add_job", f"/api/tokens/{code[:5]}/revoke"):
-                    answers.append(httpx.post(url + path, headers=headers, content=b"{"))
-        answers.append(httpx.get(f"{url}/api/tokens", headers={"Authorization": f"Bearer {secrets[0]}"}))
+                    answers.append(httpx.post(url + path, headers=headers, content=b"{", timeout=60))
+        answers.append(httpx.get(f"{url}/api/tokens", headers={"Authorization": f"Bearer {secrets[0]}"}, timeout=60))
         log = running.data_dir / "service.log"
         assert "Zordon is ready" in log.read_text()
     kept = {path: path.read_bytes() for path in running.data_dir.rglob("*") if path.is_file() and path.name != "token"}

@@ -28,6 +28,14 @@ HERE = (system_os(), cpu_name())
 PYTHON = Path(sys.executable)
 
 
+def arguments(process: psutil.Process) -> list[str]:
+    """How a process was called; nothing if it has ended meanwhile."""
+    try:
+        return process.cmdline()
+    except psutil.Error:
+        return []
+
+
 def ignore(phase: Phase, done: int, total: int | None) -> None:
     """Progress that nobody looks at."""
 
@@ -176,7 +184,7 @@ async def test_a_pip_that_is_broken_off_ends_and_leaves_nothing(
         task = asyncio.create_task(PythonPackages().fetch(release, tmp_path, tmp_path / "4.5.3", ignore))
         await asked.wait()
         children = psutil.Process().children(recursive=True)  # those of other tests too
-        [pip] = [child for child in children if "bpy==4.5.3" in child.cmdline()]
+        [pip] = [child for child in children if "bpy==4.5.3" in arguments(child)]
         running = [pip, *pip.children(recursive=True)]
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

@@ -43,7 +43,7 @@ async def farm_node(
         given["ZORDON_FARM_SECRET"] = secret
     async with own_service(folder / name, given, port) as node:
         token = await asyncio.to_thread((folder / name / "token").read_text)
-        async with RenderServerProxy("127.0.0.1", node.connection.port, token.strip()) as proxy:
+        async with RenderServerProxy("127.0.0.1", node.connection.port, token.strip(), timeout=60) as proxy:
             yield proxy
 
 

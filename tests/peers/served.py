@@ -123,7 +123,7 @@ async def served(
             await server.ready.wait()
             https = settings.tls_cert is not None
             async with RenderServerProxy(
-                host, port, TOKEN, scheme="https" if https else "http", ca=settings.tls_cert, pin=https
+                host, port, TOKEN, timeout=60, scheme="https" if https else "http", ca=settings.tls_cert, pin=https
             ) as proxy:
                 yield Served(application, proxy, folder / name)
         finally:

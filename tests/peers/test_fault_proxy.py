@@ -32,7 +32,7 @@ async def said() -> AsyncIterator[tuple[FaultProxy, list[str], httpx.AsyncClient
     server = await asyncio.start_server(serve, "127.0.0.1", 0)
     async with (
         FaultProxy(("127.0.0.1", server.sockets[0].getsockname()[1])) as proxy,
-        httpx.AsyncClient(base_url=f"http://{proxy.address}", timeout=20) as client,
+        httpx.AsyncClient(base_url=f"http://{proxy.address}", timeout=60) as client,
     ):
         yield proxy, heard, client
     server.close()

@@ -197,7 +197,10 @@ def test_a_code_is_read_however_it_is_typed() -> None:
 
 
 async def test_a_body_that_is_not_the_one_that_was_signed(tmp_path: Path) -> None:
-    async with served(tmp_path, "ada") as ada, httpx.AsyncClient(base_url=f"http://{ada.address}") as anyone:
+    async with (
+        served(tmp_path, "ada") as ada,
+        httpx.AsyncClient(base_url=f"http://{ada.address}", timeout=60) as anyone,
+    ):
         farm = ada.parts.peers.secret.farm
         assert farm is not None
         headers = sign(

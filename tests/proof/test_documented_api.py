@@ -21,7 +21,7 @@ EXAMPLES = os.environ.get("ZORDON_SCHEMATHESIS_EXAMPLES", "3")
 THOROUGH = int(EXAMPLES) >= 50
 
 CONFIG = """
-request-timeout = 30
+request-timeout = 60
 continue-on-failure = true
 warnings = false
 
@@ -96,7 +96,7 @@ def request(service: Service, path: str, body: object, method: str = "POST") -> 
         f"http://127.0.0.1:{service.port}{path}",
         headers={"Authorization": f"Bearer {service.token}"},
         json=body,
-        timeout=30,
+        timeout=60,
     )
     answer.raise_for_status()
     return answer
@@ -105,7 +105,7 @@ def request(service: Service, path: str, body: object, method: str = "POST") -> 
 def prove(service: Service, folder: Path, token: str | None, more: str) -> None:
     """Run schemathesis over the whole document, and say what it found."""
     url = f"http://127.0.0.1:{service.port}"
-    document = httpx.get(f"{url}/api/openapi.json", headers={"Authorization": f"Bearer {service.token}"})
+    document = httpx.get(f"{url}/api/openapi.json", headers={"Authorization": f"Bearer {service.token}"}, timeout=60)
     (folder / "openapi.json").write_bytes(document.raise_for_status().content)
     config = folder / "schemathesis.toml"
     switches = {"thorough": str(THOROUGH).lower(), "quick": str(not THOROUGH).lower()}
@@ -127,7 +127,7 @@ def test_every_answer_is_one_that_is_documented(service: Service, tmp_path: Path
         more = _ENDLESS + (_SLOW if role == "admin" and not THOROUGH else "")
         token = request(service, "/api/tokens", {"name": f"schemathesis {role}", "role": role}).json()["secret"]
     prove(service, tmp_path, token, more)
-    assert httpx.get(f"http://127.0.0.1:{service.port}/api/heartbeat").status_code == 200
+    assert httpx.get(f"http://127.0.0.1:{service.port}/api/heartbeat", timeout=60).status_code == 200
 
 
 @pytest.mark.slow

@@ -29,7 +29,7 @@ class Service:
 
     def proxy(self) -> RenderServerProxy:
         """A client of it."""
-        return RenderServerProxy("127.0.0.1", self.port, self.token)
+        return RenderServerProxy("127.0.0.1", self.port, self.token, timeout=60)
 
     @property
     def environment(self) -> dict[str, str]:

@@ -156,7 +156,7 @@ async def visitor(
 async def login_code(service: Service) -> str:
     """What ``zordon login`` makes."""
     headers = {"Authorization": f"Bearer {service.token}"}
-    async with httpx.AsyncClient(headers=headers) as client:
+    async with httpx.AsyncClient(headers=headers, timeout=PATIENCE / 1000) as client:
         made = await client.post(f"http://127.0.0.1:{service.port}/api/login_code")
     code: str = made.json()["code"]
     return code
