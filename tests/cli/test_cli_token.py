@@ -100,7 +100,7 @@ def test_serve_shows_a_login_address_in_a_terminal(tmp_path: Path) -> None:
             answer = httpx.post(f"{url}/api/login", json={"code": code}, headers={"Origin": url}, timeout=60)
             assert answer.status_code == 200
             process.terminate()
-            process.wait(30)
+            process.wait(60)
     finally:
         process.kill()
         process.wait()
