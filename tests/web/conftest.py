@@ -145,8 +145,12 @@ async def visitor(
         page.on("pageerror", lambda error: troubles.append(str(error)))
         page.on("request", on_request)
         if let_in:
+            async with service.proxy() as node:
+                nothing_yet = not sum((await node.get_status()).job_counts.values())
             await page.goto(f"{here}/#code={await login_code(service)}")
             await page.get_by_role("navigation", name="Main").wait_for()
+            if nothing_yet:  # where the page goes by itself, as soon as it knows: not after it was sent elsewhere
+                await page.wait_for_url("**/#/start")
         yield page
     finally:
         await context.close()
@@ -165,6 +169,16 @@ async def login_code(service: Service) -> str:
 async def go(page: Page, place: str) -> None:
     """Go to another screen, as a link does."""
     await page.evaluate("place => { location.hash = '#' + place }", place)
+
+
+@asynccontextmanager
+async def held(node: RenderServerProxy) -> AsyncIterator[None]:
+    """The node begins nothing while the context lasts: what comes before can be looked at for as long as it takes."""
+    await node.pause_node("until the page is there")
+    try:
+        yield
+    finally:
+        await node.resume_node()
 
 
 async def submit(node: RenderServerProxy, name: str, frames: str = "1-4", **args: float | str) -> Job:

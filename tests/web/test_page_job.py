@@ -11,7 +11,7 @@ from playwright.async_api import Locator, Page, expect
 
 from client import RenderServerProxy
 from client.models import AddJob, JobStatus
-from tests.web.conftest import ROOT, ended, go, submit, told
+from tests.web.conftest import ROOT, ended, go, held, submit, told
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -33,11 +33,10 @@ async def shown(picture: Locator) -> tuple[int, int]:
 
 
 async def test_frames_are_seen_as_they_come(page: Page, node: RenderServerProxy) -> None:
-    await node.pause_node("until the page is there")
-    job = await submit(node, "Grid", "1-8", seconds_per_frame=1, fail_frames="3", width=128, height=72)
-    await go(page, f"/jobs/{job.id}")
-    await expect(cell(page, 8)).to_have_attribute("data-state", "waiting")
-    await node.resume_node()
+    async with held(node):
+        job = await submit(node, "Grid", "1-8", seconds_per_frame=1, fail_frames="3", width=128, height=72)
+        await go(page, f"/jobs/{job.id}")
+        await expect(cell(page, 8)).to_have_attribute("data-state", "waiting")
     await expect(page.locator("[data-state='running']").first).to_be_visible()
     await expect(cell(page, 8)).to_have_attribute("data-state", "done")
     await expect(cell(page, 3)).to_have_attribute("data-state", "failed")

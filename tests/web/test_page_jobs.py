@@ -12,7 +12,7 @@ from app.cli.own_service import own_service
 from client import RenderServerProxy
 from client.models import AddJob, JobStatus
 from tests.support.running_service import Service
-from tests.web.conftest import ended, exactly, go, submit, told, visitor
+from tests.web.conftest import ended, exactly, go, held, submit, told, visitor
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -24,11 +24,10 @@ async def shows(page: Page, *names: str) -> None:
 
 async def test_a_job_is_followed_from_its_submit_to_its_end(page: Page, node: RenderServerProxy) -> None:
     await go(page, "/jobs")
-    await node.pause_node("until the page is there")
-    job = await submit(node, "Followed", "1-6", seconds_per_frame=1)
     row = page.get_by_role("row", name="Followed")
-    await expect(row).to_be_visible()
-    await node.resume_node()
+    async with held(node):
+        job = await submit(node, "Followed", "1-6", seconds_per_frame=1)
+        await expect(row).to_be_visible()
     await expect(row).to_contain_text("Rendering")
     await expect(row).to_contain_text("6 / 6")
     await expect(row).to_contain_text("Done")
