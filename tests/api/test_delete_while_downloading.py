@@ -11,6 +11,7 @@ from tests.api.conftest import Api
 from tests.support.open_files import closed_again, needs_proc, open_now
 
 
+@pytest.mark.slow
 @needs_proc
 @pytest.mark.parametrize("noun", ["download_all", "logs"])
 async def test_delete_while_it_is_downloaded(api: Api, noun: str) -> None:

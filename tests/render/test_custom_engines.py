@@ -177,6 +177,7 @@ async def test_uses_are_noted_and_survive_in_the_store(tmp_path: Path) -> None:
     assert fresh.last_used(copy) == at
 
 
+@pytest.mark.slow
 @pytest.mark.blender
 async def test_a_custom_blender_opens_what_its_real_version_opens(start_node: StartNode) -> None:
     blender = shutil.which("blender")

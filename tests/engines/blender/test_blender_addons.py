@@ -126,6 +126,7 @@ def test_a_start_up_script_runs_once_in_the_open_project(
     assert f"ONCE cycles.blend {script}" in printed
 
 
+@pytest.mark.slow
 def test_scripts_come_after_add_ons_and_options_of_the_job_after_both(
     blender: EngineVersion, start: Started, tmp_path: Path
 ) -> None:

@@ -56,9 +56,9 @@ def system() -> EngineVersion:
     return EngineVersion("ffmpeg", number, SYSTEM, InstallKind.SYSTEM, "linux", "x64", "binary")
 
 
-@pytest.fixture(params=["embedded", "system"])
+@pytest.fixture(params=["embedded", pytest.param("system", marks=pytest.mark.slow)])
 def version(request: pytest.FixtureRequest) -> EngineVersion:
-    """Each FFmpeg in turn."""
+    """Each FFmpeg in turn; in the quick loop only the one that comes with the service."""
     found = request.getfixturevalue(request.param)
     assert isinstance(found, EngineVersion)
     return found
