@@ -7,9 +7,10 @@ are here. Every node is a process of its own on a port of its own; that they are
 from __future__ import annotations
 
 import asyncio
+import os
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,12 +47,16 @@ class Node:
 
 @asynccontextmanager
 async def nodes(
-    folder: Path, slowness: Sequence[float], settings: Mapping[str, str] | None = None
+    folder: Path,
+    slowness: Sequence[float],
+    settings: Mapping[str, str] | None = None,
+    cores: Sequence[int] | None = None,
 ) -> AsyncIterator[list[Node]]:
     """So many nodes as there are factors, which know of each other; the first one is to be asked for jobs.
 
     Args:
         settings: further ones of all of them, as environment variables.
+        cores: the processor that each node has for itself and all that it starts; None: all of them have all.
     """
     async with AsyncExitStack() as stack:
         found: list[Node] = []
@@ -60,7 +65,8 @@ async def nodes(
             own_settings = {**SETTINGS, **(settings or {}), "ZORDON_NAME": name, SLOWNESS: str(factor)}
             if found:
                 own_settings["ZORDON_PEERS"] = found[0].proxy.connection.address
-            proxy = await stack.enter_async_context(own_service(folder / name, own_settings))
+            with _on(None if cores is None else cores[number]):
+                proxy = await stack.enter_async_context(own_service(folder / name, own_settings))
             token = await asyncio.to_thread((folder / name / "token").read_text)
             own = RenderServerProxy("127.0.0.1", proxy.connection.port, token.strip())
             found.append(Node(name, folder / name, await stack.enter_async_context(own)))
@@ -68,6 +74,20 @@ async def nodes(
             while await online(found[0]) < len(found):  # noqa: ASYNC110 - another process knows
                 await asyncio.sleep(0.1)
         yield found
+
+
+@contextmanager
+def _on(core: int | None) -> Iterator[None]:
+    """What is started meanwhile runs on this processor alone (sched_setaffinity(2) is inherited)."""
+    if core is None:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, {core})
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
 
 
 async def online(node: Node) -> int:

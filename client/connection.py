@@ -191,9 +191,9 @@ class Connection:
                 headers=dict(headers or {}),
                 timeout=wait,
             ) as response:
-                self._check_version(response)
+                check_version(self.address, response.headers)
                 if response.status_code >= 400 and response.status_code not in accept_statuses:
-                    raise _error_of(await self._whole(response))
+                    raise error_of(await self._whole(response))
                 yield response
         except httpx.TimeoutException as error:
             if isinstance(error, httpx.ConnectTimeout):
@@ -224,12 +224,16 @@ class Connection:
         headers = [pair for pair in response.headers.multi_items() if pair[0] not in _OF_THE_WIRE]
         return httpx.Response(response.status_code, headers=headers, content=bytes(body), request=response.request)
 
-    def _check_version(self, response: httpx.Response) -> None:
-        theirs = response.headers.get("X-API-Version")
-        if theirs is not None and theirs.split(".")[0] != API_VERSION.split(".")[0]:
-            raise ProtocolError(
-                f"{self.address} speaks API version {theirs}, this client {API_VERSION}: update the older one"
-            )
+
+def check_version(address: str, headers: Mapping[str, str]) -> None:
+    """See that whoever answered at an address speaks our version of the API.
+
+    Raises:
+        ProtocolError: it does not.
+    """
+    theirs = headers.get("X-API-Version")
+    if theirs is not None and theirs.split(".")[0] != API_VERSION.split(".")[0]:
+        raise ProtocolError(f"{address} speaks API version {theirs}, this client {API_VERSION}: update the older one")
 
 
 def read(adapter: TypeAdapter[T], response: httpx.Response) -> T:
@@ -260,8 +264,8 @@ def read_text(response: httpx.Response) -> str:
     return response.text
 
 
-def _error_of(response: httpx.Response) -> ZordonError:
-    """The error that an answer stands for; its body has been read."""
+def error_of(response: httpx.Response) -> ZordonError:
+    """The error that an answer with an error status stands for; its body has been read."""
     status, text = response.status_code, response.text.strip()[:_MAX_ERROR_TEXT]
     title, field = "", None
     if "json" in response.headers.get("Content-Type", ""):

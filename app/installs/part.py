@@ -10,14 +10,14 @@ import asyncio
 import hashlib
 import os
 import shutil
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Final, ParamSpec, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
 from app.installs.source import SourceError
-from app.jobs.buffers import Buffer
+from app.jobs.buffers import ALIGNED, Buffer, write_past_cache, write_through_cache
 from app.jobs.durable import begin_writing
 from app.outputs.files import sync_folder
 from engines.installs.release import Checksum
@@ -58,6 +58,8 @@ class PartFile:
         self._keep_free = keep_free
         self._hash = _new_hash(checksum)
         self._descriptor = -1
+        self._direct = False  # whether it is written past the cache just now
+        self._refused = False  # whether its disk does not let us
         self._full: asyncio.Task[None] | None = None  # writes a buffer
         self._buffers: list[Buffer] = []  # all of them, to be closed
         self._free: list[Buffer] = []
@@ -114,6 +116,29 @@ class PartFile:
             view = view[count:]
             if self._filled == BLOCK:
                 await self._write_out()
+
+    async def fill(self, read: Callable[[memoryview], Awaitable[int]]) -> int:
+        """Have the next bytes read straight into a buffer, instead of copying them there by :meth:`put`.
+
+        Args:
+            read: fills the memory it is given, or a part of it, and returns how many bytes that are; 0 at the end. It
+                is through with the memory when it returns or raises.
+
+        Returns:
+            What ``read`` did.
+
+        Raises:
+            SourceError: they cannot be written.
+        """
+        if self._buffer is None:
+            self._buffer, self._filled = self._take(), 0
+        with self._buffer.view[self._filled :] as room:
+            count = await read(room)
+        self._filled += count
+        self.have += count
+        if self._filled == BLOCK:
+            await self._write_out()
+        return count
 
     async def flush(self) -> None:
         """Write what was taken, so that nothing has to come again.
@@ -219,10 +244,21 @@ class PartFile:
 
     def _write(self, buffer: Buffer, count: int) -> None:
         self._check_space(count)
-        buffer.write(self._descriptor, count)
+        # Past the cache where it goes: what is there at once need not be waited for in the end (see app.jobs.buffers).
+        directly = count == BLOCK and self._on_disk % ALIGNED == 0 and not self._refused
+        if directly and not self._direct:
+            self._direct = write_past_cache(self._descriptor)
+            self._refused = not self._direct
+        done = buffer.write_directly(self._descriptor, count) if directly and self._direct else 0
+        if done < count:
+            if self._direct:
+                write_through_cache(self._descriptor)
+                self._direct, self._refused = False, directly
+            buffer.write(self._descriptor, count, done)
+            begin_writing(self._descriptor, self._on_disk, count)
         if self._hash is not None:
-            self._hash.update(buffer.view[:count])
-        begin_writing(self._descriptor, self._on_disk, count)
+            with buffer.view[:count] as written:
+                self._hash.update(written)
         self._on_disk += count
         self._free.append(buffer)
 
@@ -249,7 +285,7 @@ class PartFile:
     def _release(self) -> None:
         if self._descriptor >= 0:
             os.close(self._descriptor)
-            self._descriptor = -1
+            self._descriptor, self._direct = -1, False
         while self._buffers:
             self._buffers.pop().close()
 

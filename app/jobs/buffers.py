@@ -23,7 +23,8 @@ WRITE: Final = 252 << 10
 """How much of plain memory is written at a time, in bytes; on purpose no power of two (aligned: larger pages)."""
 DIRECT_WRITES: Final[int] = getattr(os, "O_DIRECT", 0)
 """What a file must be opened with for :meth:`Buffer.write_directly`; 0 where there is no such thing."""
-_ALIGNED: Final = 4096
+ALIGNED: Final = 4096
+"""Where in a file such a write may begin: at a multiple of so many bytes."""
 _NOT_HERE: Final = (errno.EINVAL, errno.ENOSYS, errno.EPERM, errno.EOPNOTSUPP)
 
 
@@ -33,6 +34,22 @@ def write_through_cache(descriptor: int) -> None:
         import fcntl
 
         fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) & ~DIRECT_WRITES)
+
+
+def write_past_cache(descriptor: int) -> bool:
+    """Have a file that was opened like any other written as with :data:`DIRECT_WRITES` from now on. Returns whether
+    its disk lets us."""
+    if sys.platform == "linux":
+        import fcntl
+
+        try:
+            fcntl.fcntl(descriptor, fcntl.F_SETFL, fcntl.fcntl(descriptor, fcntl.F_GETFL) | DIRECT_WRITES)
+        except OSError as error:
+            if error.errno not in _NOT_HERE:
+                raise
+        else:
+            return True
+    return False
 
 
 class Buffer:
@@ -89,7 +106,7 @@ class Buffer:
                 if error.errno not in _NOT_HERE:
                     raise
                 break
-            if done % _ALIGNED:
+            if done % ALIGNED:
                 break
         return done
 

@@ -14,10 +14,12 @@ from typing import Final
 import httpx
 from pydantic import JsonValue
 
+from app.peers.download import Download
 from app.peers.signing import sign
 from client.addresses import Address
 from client.connection import Connection, Params
 from client.errors import ConnectionFailed
+from client.trust import pinned
 
 LONGEST: Final = 128 << 20
 """An answer of another node that is read whole has no more bytes: far above what a farm says, no danger to memory."""
@@ -50,12 +52,14 @@ class PeerClient:
         self.address = address
         self.to = to
         self._way = (address, scheme, to, certificate)
+        self._signing = _Signing(key, node, to)
+        self._context = pinned(certificate) if scheme == "https" and certificate is not None else None
         self.connection = Connection(
             address.host,
             address.port,
             scheme=scheme,
             certificate=certificate,
-            auth=_Signing(key, node, to),
+            auth=self._signing,
             timeout=timeout,
             longest=LONGEST,
         )
@@ -110,6 +114,16 @@ class PeerClient:
         ) as response:
             yield response
 
+    def download(self, path: str, headers: Mapping[str, str], *, timeout: float) -> Download:
+        """Ask for a large file; its bytes are read in a thread. Nothing is sent before it is entered.
+
+        Args:
+            headers: such as ``Range``.
+            timeout: seconds that may pass without a byte.
+        """
+        signed = self._signing.headers("GET", path.encode("ascii"), b"")
+        return Download(self.address, self._context, path, {**headers, **signed}, timeout)
+
     def __repr__(self) -> str:
         return f"<PeerClient {self.address}>"
 
@@ -126,18 +140,22 @@ class _Signing(httpx.Auth):
 
     def auth_flow(self, request: httpx.Request) -> Generator[httpx.Request, httpx.Response, None]:
         """Put the signature into the headers."""
+        request.headers.update(self.headers(request.method, request.url.raw_path, request.content))
+        yield request
+
+    def headers(self, method: str, target: bytes, body: bytes) -> dict[str, str]:
+        """The signature of one request, as headers."""
         signature = sign(
             self._key,
-            request.method,
-            request.url.raw_path,
+            method,
+            target,
             node=self._node,
             to=self._to,
             time=time.time(),
             nonce=secrets.token_hex(16),
-            body=hashlib.sha256(request.content).hexdigest(),
+            body=hashlib.sha256(body).hexdigest(),
         )
-        request.headers.update(signature.headers())
-        yield request
+        return signature.headers()
 
 
 async def certificate_at(address: Address, timeout: float) -> bytes:

@@ -32,7 +32,9 @@ from engines.installs.release import Checksum
 log = structlog.get_logger(__name__)
 
 CONNECTIONS: Final = 2
-"""Contents of one project that come at a time."""
+"""Large contents of one project that come at a time."""
+SMALL_CONNECTIONS: Final = 4
+"""Small ones that come beside them: they wait for answers and for the disk, not for the line."""
 SMALL: Final = 256 << 10
 """Up to here a content is read whole and written once, in bytes."""
 BAD: Final = 1000
@@ -132,15 +134,18 @@ class Fetching:
         missing = await asyncio.to_thread(self._store.missing, tree)
         await asyncio.to_thread(self._check_space, missing, self._in_use())
         fetch.begin(sum(missing.values()), len(missing))
-        # Large ones first: two connections are busy to the end then.
-        waiting = sorted(missing, key=missing.__getitem__)
+        # The largest first: all connections are busy to the end then.
+        ordered = sorted(missing, key=missing.__getitem__)
+        small = [sha256 for sha256 in ordered if missing[sha256] <= SMALL]
+        large = ordered[len(small) :]
 
-        async def one_by_one() -> None:
+        async def one_by_one(waiting: list[str]) -> None:
             while waiting:
                 sha256 = waiting.pop()
                 await self._content(fetch, sha256, missing[sha256])
 
-        workers = [asyncio.create_task(one_by_one()) for _ in range(min(CONNECTIONS, len(missing)))]
+        kinds = [large] * min(CONNECTIONS, len(large)) + [small] * min(SMALL_CONNECTIONS, len(small))
+        workers = [asyncio.create_task(one_by_one(waiting)) for waiting in kinds]
         try:
             await asyncio.gather(*workers)
         finally:
@@ -245,22 +250,19 @@ class Fetching:
 
     async def _go_on(self, fetch: TreeFetch, peer: Peer, sha256: str, part: PartFile, size: int) -> None:
         """One try: what is missing of a content, from one node."""
-        headers = {"Accept-Encoding": "identity"}
-        if part.have:
-            headers["Range"] = f"bytes={part.have}-"
+        headers = {"Range": f"bytes={part.have}-"} if part.have else {}
         self._load[peer.id] += 1
         fetch.from_nodes[peer.name] += 1
         try:
-            async with peer.client.stream(_path(sha256), headers, timeout=STALL_SECONDS) as response:
+            async with peer.client.download(_path(sha256), headers, timeout=STALL_SECONDS) as response:
                 if response.headers.get("ETag") != f'"{sha256}"':
                     raise ProtocolError(f"{peer.name} sends another content than the one that was asked for")
                 if part.have and response.headers.get("Content-Range") != f"bytes {part.have}-{size - 1}/{size}":
                     raise ProtocolError(f"{peer.name} does not go on where the content was broken off")
-                async for piece in response.aiter_raw():
-                    if part.have + len(piece) > size:
-                        raise ProtocolError(f"{peer.name} sends more than the content has")
-                    await part.put(piece)
-                    fetch.arrived(len(piece))
+                if response.left > size - part.have:
+                    raise ProtocolError(f"{peer.name} sends more than the content has")
+                while response.left and (count := await part.fill(response.read_into)):
+                    fetch.arrived(count)
             if part.have < size:
                 raise ProtocolError(f"{peer.name} broke off after {part.have} of {size} bytes")
         except ZordonError as error:
