@@ -160,11 +160,13 @@ class Application:
             stack.push_async_callback(store.close)
             feed = self._feed = Feed(store.store_id, store.epoch)
             stack.callback(feed.close)
-            workers = Workers()
+            workers = Workers(video_threads=settings.engine_threads)
             stack.push_async_callback(workers.close)
             readers, lend = workers, None
             if (user := confinement.run_as) is not None:
-                readers, lend = Workers(user=WorkerUser(user.uid, user.gid, user.groups)), confinement.lend_attempt
+                whom = WorkerUser(user.uid, user.gid, user.groups)
+                readers = Workers(user=whom, video_threads=settings.engine_threads)
+                lend = confinement.lend_attempt
                 stack.push_async_callback(readers.close)
             previews, frame_previews = Previews(workers), FramePreviews(workers)
             stack.push_async_callback(previews.close)

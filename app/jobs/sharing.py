@@ -51,6 +51,7 @@ class Busy:
     seconds_per_frame: float | None
     since: float  # when its last frame came, or it was given out
     begun: bool = True  # False: it waits on its node for a slot
+    whole: bool = False  # a part: none of its frames is there before all are
 
 
 class Brief(Protocol):
@@ -151,7 +152,7 @@ class Late:
         before: dict[str, float] = {}  # by node: until it is through with something
         for one in busy:
             if one.begun and one.positions and one.seconds_per_frame is not None:
-                left = _left(one, len(one.positions), one.seconds_per_frame, now)
+                left = _left(one, one.positions, one.seconds_per_frame, now)
                 before[one.node] = min(left, before.get(one.node, left))
         self._candidates: list[tuple[Busy, IndexSet, float | None]] = []
         for one in busy:
@@ -177,7 +178,9 @@ class Late:
             mine = idle.seconds_per_frame if idle.seconds_per_frame is not None else theirs
             if one.begun:
                 number = max(1, min(len(alone), int(len(alone) * theirs / (theirs + mine))))
-                gain = _left(one, len(alone), theirs, self._now) - number * mine - HANDOVER_SECONDS
+                if one.whole:
+                    number = len(alone)
+                gain = _left(one, alone, theirs, self._now) - number * mine - HANDOVER_SECONDS
                 if gain > 0 and (best is None or (False, gain) > best[:2]):
                     best = (False, gain, Takeover(one.attempt, alone.last(number), False))
                 continue
@@ -207,10 +210,11 @@ def takeover(idle: Hand, busy: Sequence[Busy], now: float) -> Takeover | None:
     return Late(busy, now).takeover(idle)
 
 
-def _left(one: Busy, count: int, seconds: float, now: float) -> float:
-    """Seconds until an attempt is through with so many frames. Of one that takes longer than usual, nothing better is
-    known than that it takes as long again."""
-    return (count - 1) * seconds + abs(seconds - max(now - one.since, 0.0))
+def _left(one: Busy, positions: IndexSet, seconds: float, now: float) -> float:
+    """Seconds until an attempt is through with these frames of it. Of one that takes longer than usual, nothing better
+    is known than that it takes as long again."""
+    at_once = len(positions) if one.whole else 1
+    return (len(positions) - at_once) * seconds + abs(at_once * seconds - max(now - one.since, 0.0))
 
 
 @dataclass(frozen=True, slots=True)

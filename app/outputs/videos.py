@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import os
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
 from app.outputs.png import BadPicture
 from engines.contract import VideoCheck
+
+THREADS_VARIABLE = "ZORDON_WORKER_THREADS"
+"""In the environment of a worker process: how many threads may decode a video there, if not as many as there are
+processors."""
 
 
 @dataclass(slots=True)
@@ -54,7 +59,7 @@ def decode(path: Path) -> Decoded:
     _check_end(path)
     found = Decoded()
     spans: dict[int, _Span] = {}
-    picture_span = _Span()
+    picture_span, threads = _Span(), _threads()
     try:
         with av.open(str(path)) as container:
             pictures = [stream for stream in container.streams.video if not stream.disposition & _COVER][:1]
@@ -64,7 +69,7 @@ def decode(path: Path) -> Decoded:
             for stream in streams:
                 # Frames in parallel, said outright: PyAV left to itself decodes on one core, for nearly twice as long.
                 stream.codec_context.thread_type = "FRAME"
-                stream.codec_context.thread_count = _THREADS
+                stream.codec_context.thread_count = threads
                 # explode: without it FFmpeg hides what it could not decode behind the picture before. The filter that
                 # smooths blocks is a sixth of the time of decoding H.264, and nobody looks at these pictures.
                 stream.codec_context.options = {"err_detect": "explode", "skip_loop_filter": "all"}
@@ -141,7 +146,15 @@ def _check_end(path: Path) -> None:
                 raise BadPicture("the file ends too early")
 
 
-_THREADS = min(max(2, os.cpu_count() or 2), 8)
+def _threads() -> int:
+    """As many as there are processors for this process, or as few as the node allows its engines."""
+    if allowed := os.environ.get(THREADS_VARIABLE):
+        return min(int(allowed), _MOST_THREADS)
+    there = len(os.sched_getaffinity(0)) if sys.platform == "linux" else os.cpu_count() or 2
+    return min(there, _MOST_THREADS)
+
+
+_MOST_THREADS = 8
 _COVER = 0x0400  # AV_DISPOSITION_ATTACHED_PIC: the cover of an album, no video
 
 

@@ -19,6 +19,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import ParamSpec, TypeVar, cast
 
+from app.outputs.videos import THREADS_VARIABLE
 from app.outputs.worker import WorkerUser, load, read_message, write_message
 
 _START = "from app.outputs.worker import main; main()"
@@ -42,11 +43,13 @@ class WorkersClosed(RuntimeError):
 class _Worker:
     """One worker process. Its methods block."""
 
-    def __init__(self, user: WorkerUser | None) -> None:
+    def __init__(self, user: WorkerUser | None, video_threads: int | None) -> None:
         environment = {name: value for name, value in os.environ.items() if not name.startswith("ZORDON_")}
         environment["ZORDON_WORKER"] = "1"  # known as ours to whoever looks for leftovers of engines
         if user is not None:
             environment["ZORDON_WORKER_USER"] = user.text()
+        if video_threads is not None:
+            environment[THREADS_VARIABLE] = str(video_threads)
         environment["PYTHONPATH"] = os.pathsep.join(path for path in sys.path if path)
         self._process = subprocess.Popen(
             [sys.executable, "-P", "-c", _START],
@@ -127,9 +130,13 @@ class _Call:
 class Workers:
     """At most ``count`` worker processes, started when they are needed, and ``threads`` threads for small work."""
 
-    def __init__(self, count: int = 2, threads: int = 4, user: WorkerUser | None = None) -> None:
-        """``user``: whom workers become before their first call, for what an untrusted file may do to a reader."""
+    def __init__(
+        self, count: int = 2, threads: int = 4, user: WorkerUser | None = None, video_threads: int | None = None
+    ) -> None:
+        """``user``: whom workers become before their first call, for what an untrusted file may do to a reader.
+        ``video_threads``: how many may decode one video; None: as many as there are processors."""
         self._user = user
+        self._video_threads = video_threads
         self._calls = ThreadPoolExecutor(count, "worker")
         self._quick = ThreadPoolExecutor(threads, "quick")
         self._idle: list[_Worker] = []
@@ -229,4 +236,4 @@ class Workers:
         try:
             return self._idle.pop()
         except IndexError:
-            return _Worker(self._user)
+            return _Worker(self._user, self._video_threads)

@@ -18,8 +18,12 @@ from client.errors import TransferFailed, ZordonError
 from client.models import Preparation, Prepare
 
 PREPARE_PATH: Final = "/api/peers/prepare"
-ASK_SECONDS: Final = 0.5
-"""How often a node is asked how far it is; twice as long each time while it takes long, up to ten times of it."""
+ASK_SECONDS: Final = 0.1
+"""So long after the first time a node is asked again how far it is; then half as long again each time."""
+TROUBLE_SECONDS: Final = 0.5
+"""The time between two times if it does not answer."""
+LONGEST_SECONDS: Final = 5.0
+"""The longest between two times."""
 _PREPARATION: Final = TypeAdapter(Preparation)
 
 
@@ -62,14 +66,14 @@ class Bringing:
                 failures += 1
                 if failures >= 3 or not worth_repeating(error) or not peer.usable:
                     raise
-                await asyncio.sleep(pause)
+                await asyncio.sleep(TROUBLE_SECONDS)
                 continue
             if told.ready:
                 return tree
             if told.failed:
                 raise TransferFailed(f"{peer.name}: {'; '.join(told.sentences)}")
             await asyncio.sleep(min(pause, max(0.05, told.eta_seconds or pause)))
-            pause = min(10 * ASK_SECONDS, pause * 1.5)
+            pause = min(LONGEST_SECONDS, pause * 1.5)
 
     def _who_has(self, tree_id: str, receiver: Peer) -> list[str]:
         """This node first, then the others that have it all."""

@@ -181,23 +181,18 @@ class Choosing:
             known = record, Late(self._busy(record), time.monotonic())
             if self._out is not None:
                 self._late[record.id] = known
-        found = known[1].takeover(Hand(node, self._pace(record, node)))
-        if found is None or record.spec.divisible or found.whole:
-            return found
-        whole = next(chunk.positions for chunk in record.state.running if chunk.attempt == found.attempt)
-        return Takeover(found.attempt, whole, False)
+        return known[1].takeover(Hand(node, self._pace(record, node)))
 
     def _busy(self, record: JobRecord) -> Sequence[Busy]:
         now = time.monotonic()
         busy: list[Busy] = []
+        whole = not record.spec.divisible
         for chunk in record.state.running:
             remote = self._lanes.remotes.get(chunk.attempt)
-            if remote is None:
-                since = self._lanes.since.get(chunk.attempt, now)
-                busy.append(Busy(chunk.attempt, "", chunk.positions, self._pace(record, ""), since))
-            else:
-                pace = self._pace(record, remote.node)
-                busy.append(Busy(chunk.attempt, remote.node, chunk.positions, pace, remote.since, remote.begun))
+            node, since, begun = "", self._lanes.since.get(chunk.attempt, now), True
+            if remote is not None:
+                node, since, begun = remote.node, remote.since, remote.begun
+            busy.append(Busy(chunk.attempt, node, chunk.positions, self._pace(record, node), since, begun, whole))
         return busy
 
     def _steal(self, record: JobRecord, found: Takeover, who: str) -> None:

@@ -1,6 +1,7 @@
 """An encode in parts: the command of a part, the proof that the parts fit together, the command that joins them.
 
-A part is found by seeking to the middle of the frame before it, which decodes from the last key picture on. In files
+A part is found by seeking to the middle of the frame before it, which decodes from the last key picture on; one that
+begins with a key picture, by seeking to that itself, so that nothing is decoded that is not encoded. In files
 whose key pictures do not stand for themselves that can go wrong, with the right number of frames all the same. So each
 part leaves a note of two decoded pictures with their times: its own first one, and the one that follows its last. What
 follows a part must be what the next one begins with; the first part begins where the file does. A part that does not
@@ -95,8 +96,10 @@ def part_command(session: SessionRequest, chunk: Chunk) -> Command:
     # The times of the file as they are: what FFmpeg takes for its begin differs from version to version.
     argv = [*beginning(session), "-copyts"]
     if seeks:
-        before = source.start + source.begins(part.first) - 0.5 / float(source.fps)
-        argv += ["-seek_timestamp", "1", "-ss", f"{before:.6f}"]
+        begin = source.start + source.begins(part.first)
+        if part.first not in source.keys:
+            begin -= 0.5 / float(source.fps)
+        argv += ["-seek_timestamp", "1", "-ss", f"{begin:.6f}"]
     argv += input_arguments(session.project, source, output, frames, session.threads)
     argv += ["-map", f"0:{source.video_index}", "-vf", part_chain(source, output, options, skipped, part.count)]
     argv += ["-fps_mode:v", "passthrough", "-enc_time_base:v", encoder_time_base(source, output)]

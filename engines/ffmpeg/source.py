@@ -57,6 +57,7 @@ class Source(BaseModel):
     end: float = 0.0  # seconds from the begin of the file to the end of the last frame
     times: tuple[float, ...] = ()  # variable rate: when every `times_step`-th frame begins, seconds, and the end
     times_step: int = 1
+    keys: tuple[int, ...] = ()  # frames that decode without the ones before, at most one a second; (): nobody knows
     audio: tuple[AudioStream, ...] = ()
     interlaced: bool = False
 

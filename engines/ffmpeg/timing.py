@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from fractions import Fraction
 
 GRID_TOLERANCE = 0.3
@@ -13,6 +13,9 @@ LOOSE_TOLERANCE = 1.6
 
 TIME_SAMPLES = 256
 """Times kept of a video whose rate varies, to find where the sound of a frame is."""
+
+MOST_KEYS = 1000
+"""Key frames kept of a video: there is one near every place where it may be cut."""
 
 _FILM_RATES = {
     round(base * 1000 / 1001, 2): Fraction(base * 1000, 1001) for base in (24, 30, 48, 60, 120, 240)
@@ -53,6 +56,25 @@ def samples(ticks: Sequence[int], time_base: Fraction, start: float, end: float)
     step = -(-len(ticks) // TIME_SAMPLES)
     seconds = float(time_base)
     return (*(round(tick * seconds - start, 6) for tick in ticks[::step]), end), step
+
+
+def key_frames(ticks: Sequence[int], keys: Collection[int], time_base: Fraction, fps: Fraction) -> list[int]:
+    """Indexes of frames that can be decoded by themselves and begin exactly where the rate says, so that they are found
+    by their time. Not all of them: at most one a second, and :data:`MOST_KEYS` of a video.
+
+    Args:
+        ticks: when each frame begins, ascending, in ``time_base`` seconds.
+        keys: those of the frames that can.
+        time_base: seconds a tick.
+        fps: frames per second, constant.
+    """
+    found: list[int] = []
+    apart = max(float(fps), len(ticks) / MOST_KEYS)
+    frame = float(1 / (fps * time_base))
+    for index, tick in enumerate(ticks):
+        if tick in keys and abs(tick - ticks[0] - index * frame) < 0.5 and (not found or index - found[-1] >= apart):
+            found.append(index)
+    return found
 
 
 def exact_rate(fps: float) -> Fraction:

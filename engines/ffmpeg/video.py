@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 
 from engines.contract import Refusal
 from engines.ffmpeg.source import AudioStream, Source
-from engines.ffmpeg.timing import GRID_TOLERANCE, LOOSE_TOLERANCE, frame_rate, samples
+from engines.ffmpeg.timing import GRID_TOLERANCE, LOOSE_TOLERANCE, frame_rate, key_frames, samples
 
 if TYPE_CHECKING:
     from av import VideoFrame
@@ -56,6 +56,7 @@ class _Read:
     """What one pass over the packets found."""
 
     ticks: list[int] = field(default_factory=list)  # when each frame of the video begins, in its time base
+    keys: set[int] = field(default_factory=set)  # those of the ones that decode by themselves
     packets: int = 0  # of the video, those that are not to be shown included
     last_duration: int = 0  # of the frame that begins last, in ticks; 0: unknown
     spans: dict[int, tuple[float, float]] = field(
@@ -109,7 +110,7 @@ def _read(path: Path, container: InputContainer) -> tuple[Source, list[str]]:
     if container_name not in _COUNTED_BY_PACKETS or video.codec_context.name in _UNSHOWN_PACKETS:
         exact = len(read.ticks) * first.width * first.height <= DECODED_PIXELS
         if exact:
-            read.ticks = _decoded(path, video, time_base)
+            read.ticks, read.keys = _decoded(path, video, time_base), set()
         else:
             warnings.append("the frames were counted from the file's packets; the exact count may differ by a few")
     if not read.ticks:
@@ -150,6 +151,7 @@ def _read(path: Path, container: InputContainer) -> tuple[Source, list[str]]:
         end=end,
         times=times,
         times_step=step,
+        keys=tuple(1 + at for at in key_frames(read.ticks, read.keys, time_base, fps)) if constant else (),
         audio=audio,
         interlaced=first.interlaced,
     )
@@ -205,6 +207,8 @@ def _packets(container: InputContainer, video: VideoStream, time_base: Fraction)
         if tick is None:  # raw streams know no times; the count is what matters then
             tick = round(len(read.ticks) * tick_of_guess)
         read.ticks.append(tick)
+        if packet.is_keyframe:
+            read.keys.add(tick)
         if last is None or tick >= last:
             last, read.last_duration = tick, duration
     read.ticks.sort()

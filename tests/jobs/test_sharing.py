@@ -120,6 +120,14 @@ def test_of_what_is_under_way_the_end_is_taken_by_speed() -> None:
     assert takeover(Hand("me", 4.0), [slow], 0.0) == Takeover("a", IndexSet.span(5, 9), False)
 
 
+def test_a_part_is_made_twice_only_if_all_of_it_is_sooner_there() -> None:
+    part = replace(busy("a", 0, 9), whole=True)
+    assert takeover(Hand("me", 1.0), [part], 0.0) is None  # both would be through at once
+    assert takeover(Hand("me", 0.5), [part], 8.0) is None  # most of it is made
+    assert takeover(Hand("me", 0.5), [part], 1.0) == Takeover("a", part.positions, False)
+    assert takeover(Hand("me", 1.0), [part], 40.0) == Takeover("a", part.positions, False)  # it is stuck
+
+
 def test_a_frame_that_takes_too_long_is_rendered_twice_and_no_third_time() -> None:
     stuck, me = busy("a", 7, 7), Hand("me", 1.0)
     assert takeover(me, [stuck], 1.0) is None  # it is about to come

@@ -136,6 +136,8 @@ def test_parts_make_exactly_the_whole(
     assert len(job.parts) >= 2
     for chunk in job.chunks():
         job.render(chunk)
+    if source.name == "closed.mp4":
+        assert job.bad() == []  # its key pictures are found by their times: none is made again
     joined = job.join()
     assert frames_of(joined) == frames_of(whole.only)
     for path in (joined, whole.only):
@@ -247,11 +249,24 @@ def test_only_long_videos_are_cut_by_themselves(make, tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("frames", [1, 99, 100, 101, 1234, 250_000])
-def test_parts_are_alike_and_make_up_the_whole(frames: int) -> None:
-    parts = lengths(frames, 25.0)
+@pytest.mark.parametrize("apart", [0, 1, 12, 130, 250, 1_000_000])
+def test_parts_make_up_the_whole_and_are_half_as_long_near_the_end(frames: int, apart: int) -> None:
+    keys = range(0, frames, apart) if apart else ()
+    parts = lengths(frames, 25.0, keys)
+    size = max(frames / 48, 100)
     assert sum(parts) == frames
-    assert max(parts) - min(parts) <= 1
-    assert len(parts) == 1 or min(parts) >= 100
+    assert len(parts) == 1 or min(parts) >= size / 4
+    assert max(parts) <= max(frames if frames < 200 else 0, 2.5 * size)
+    if frames >= 400 and apart <= 12:
+        assert max(parts[-3:]) < min(parts[:3])
+
+
+def test_parts_begin_with_key_pictures_where_there_are_some() -> None:
+    keys = range(0, 3000, 60)
+    parts = lengths(3000, 25.0, keys)
+    assert set(accumulate(parts[:-1])) <= set(keys)
+    # Of the second half alone: counted from its own begin.
+    assert lengths(1500, 25.0, [key - 1500 for key in keys]) == lengths(1500, 25.0, range(0, 1500, 60))
 
 
 def times_of(path: Path) -> list[float]:
