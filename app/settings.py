@@ -105,7 +105,9 @@ class Settings(BaseSettings):
     slots: dict[str, int] = Field(
         default_factory=dict, description="Sessions at a time by engine; what is not named has the engine's default."
     )
-    engine_threads: int | None = Field(None, ge=1, description="Threads that one engine process may use; unset: all.")
+    engine_threads: int | None = Field(
+        None, ge=1, description="Threads that an engine, or the check of a video, may use; unset: all."
+    )
     engine_nice: int = Field(
         5, ge=0, le=19, description="How much engines stand back for everything else on the machine; 0: not at all."
     )

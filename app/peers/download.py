@@ -100,7 +100,9 @@ class Download:
             ConnectionFailed: the connection broke.
             Timeout: nothing came for too long.
         """
-        return await self._in_thread(self._read, view[: min(len(view), self._left)])
+        # Let go of in any case: what was raised keeps the thread's variables, and memory in use cannot be given back.
+        with view[: min(len(view), self._left)] as room:
+            return await self._in_thread(self._read, room)
 
     async def _close(self) -> None:
         await asyncio.shield(asyncio.get_running_loop().run_in_executor(None, self._end))

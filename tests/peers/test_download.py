@@ -121,10 +121,13 @@ async def silent(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> 
 
 async def test_a_node_that_sends_nothing_more_is_given_up() -> None:
     async with node(silent) as address, Download(address, None, "/x", {}, 0.2) as download:
-        memory = memoryview(bytearray(4096))
-        assert await download.read_into(memory) == 1000
-        with pytest.raises(Timeout):
-            await download.read_into(memory)
+        memory = bytearray(4096)
+        with memoryview(memory) as view:
+            assert await download.read_into(view) == 1000
+            with pytest.raises(Timeout) as raised:
+                await download.read_into(view)
+        memory.clear()  # nobody holds it any more, not even what was raised
+        assert raised.value.__traceback__ is not None
 
 
 async def test_whoever_is_cancelled_does_not_wait_for_a_node_that_is_silent() -> None:
