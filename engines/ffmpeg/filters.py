@@ -36,8 +36,12 @@ def part_chain(source: Source, output: Output, options: FFmpegOptions, skipped: 
 
 
 def boundary_chain(skipped: int, count: int) -> str:
-    """The first picture of a part and the one behind its last, as they come out of the decoder."""
-    return f"select='eq(n,{skipped})+eq(n,{skipped + count})',trim=end_frame=2"
+    """The first picture of a part and the one behind its last, as they come out of the decoder.
+
+    Cut off before they are chosen: behind them, the end would come with a third picture only, which there is none of,
+    and all the rest of the source would be decoded for it.
+    """
+    return f"trim=end_frame={skipped + count + 1},select='eq(n,{skipped})+eq(n,{skipped + count})'"
 
 
 def _wanted(source: Source, output: Output, options: FFmpegOptions, frames: FrameSet) -> list[str]:
