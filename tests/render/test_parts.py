@@ -116,15 +116,15 @@ async def test_one_part_for_another_node(start_node: StartNode, clip: Path) -> N
         options = {"split": True, "speed": "ultrafast"}
         asked: dict[str, object] = {"renderer": "ffmpeg", "local_path": str(clip), "name": "x", "args": options}
         with pytest.raises(ValueError, match="only the node that puts the parts together"):
-            await node.submit(**asked, part={"first": 110})
+            await node.submit(**asked, part={"first": 121})
         subjob = {"parent": "0" * 16, "attempt": "0-1", "node": "n" * 32, "address": "127.0.0.1:1"}
         asked["subjob"] = subjob
         other = f"node:{'n' * 32}"
-        job = await node.submit(by=other, **asked, part={"first": 110})
-        assert (job.frames, job.total_frames) == ("110-217", 108)
+        job = await node.submit(by=other, **asked, part={"first": 121})
+        assert (job.frames, job.total_frames) == ("121-200", 80)
         job = await node.ended(job.id)
         assert (job.status, job.attempts) == (JobStatus.COMPLETED, 1)
-        assert node.outputs(job.id) == ["x_part_000110.framemd5", "x_part_000110.mkv"]
+        assert node.outputs(job.id) == ["x_part_000121.framemd5", "x_part_000121.mkv"]
         with pytest.raises(ValueError, match="no part that begins with frame 111"):
             await node.submit(by=other, **asked, part={"first": 111})
         with pytest.raises(ValueError, match="not rendered in parts"):
