@@ -12,13 +12,17 @@ import json
 import shutil
 import threading
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from bench.figures import Figure, Options, Report, median, run
 from bench.filling import fill
 from bench.processes import zordon
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Page
 
 GOAL_KB = 300.0
 ROUNDS = 5
@@ -29,11 +33,16 @@ _PAINT = """() => new Promise(resolve => new PerformanceObserver(list => {
   const paint = list.getEntries().find(entry => entry.name === 'first-contentful-paint');
   if (paint) resolve(paint.startTime);
 }).observe({type: 'paint', buffered: true}))"""
+STEPS = 120
+FEW = 200
+"""With so few jobs the same is scrolled: what it costs must not depend on how many there are."""
 _SCROLL = """async () => {
   const scroller = document.querySelector('.scroller') ?? document.scrollingElement, gaps = [];
-  let before = performance.now();
+  // To and fro in the first 9,000 pixels, which a list of 200 has too: at its end, scrolling would cost nothing.
+  let before = performance.now(), step = 1500;
   for (let at = 0; at < 120; at++) {
-    scroller.scrollTop += 1500;
+    if (scroller.scrollTop + step > 9000 || scroller.scrollTop + step < 0) step = -step;
+    scroller.scrollTop += step;
     await new Promise(resolve => requestAnimationFrame(resolve));
     const now = performance.now();
     gaps.push(now - before);
@@ -46,12 +55,14 @@ _SCROLL = """async () => {
 
 def measure(options: Options, report: Report) -> None:
     """Weight, paint, scrolling, memory."""
-    from playwright.sync_api import Page, sync_playwright
+    from playwright.sync_api import sync_playwright
 
     report(_weight())
     jobs = 200 if options.quick else 10_000
     data = options.folder / "page"
     fill(data, jobs)
+    few = options.folder / "few"
+    fill(few, FEW)
     chromium = shutil.which("chromium")
     if chromium is None:
         raise SystemExit("there is no Chromium here")
@@ -102,7 +113,7 @@ def measure(options: Options, report: Report) -> None:
             )
         )
         page, _, _ = opened(f"{here}/", let_in=True)
-        middle, slow = page.evaluate(_SCROLL)
+        work, (middle, slow) = _scrolled(page)
         heap: float = page.evaluate("performance.memory.usedJSHeapSize") / 1e6
         rows = page.locator("[role=row]").count()
         other, _, _ = opened(bare, let_in=False)
@@ -112,7 +123,31 @@ def measure(options: Options, report: Report) -> None:
         report(Figure(f"scrolling {what}, between two pictures, median", "ms", middle, bare_middle, name))
         report(Figure(f"scrolling {what}, between two pictures, p95", "ms", slow, bare_slow, name))
         report(Figure(f"JavaScript memory {what}", "MB", heap, bare_heap, name, note=f"{rows} rows in the page"))
+        page.context.close()
+        with zordon(few) as server:
+            here = f"http://127.0.0.1:{server.port}"
+            page, _, _ = opened(f"{here}/", let_in=True)
+            work_few, _ = _scrolled(page)
+        name = f"the same with {FEW} jobs"
+        report(Figure(f"scrolling {what}, work of the page's thread a picture", "ms", work, work_few, name))
         browser.close()
+
+
+def _scrolled(page: Page) -> tuple[float, tuple[float, float]]:
+    """Milliseconds of work of the page's thread a picture, whatever else is at work; median and p95 between two.
+
+    The work is Chromium's ``TaskDuration``: scripts, styles, layout and painting.
+    """
+    session = page.context.new_cdp_session(page)
+    session.send("Performance.enable", {"timeDomain": "threadTicks"})
+
+    def seconds() -> float:
+        told: list[dict[str, str | float]] = session.send("Performance.getMetrics")["metrics"]
+        return sum(float(one["value"]) for one in told if one["name"] == "TaskDuration")
+
+    before = seconds()
+    middle, slow = page.evaluate(_SCROLL)
+    return (seconds() - before) * 1000 / STEPS, (middle, slow)
 
 
 def _weight() -> Figure:
@@ -122,8 +157,8 @@ def _weight() -> Figure:
     return Figure("first screen, compressed", "KB", size, goal=f"≤ {GOAL_KB:g} KB", reached=size <= GOAL_KB)
 
 
-def _code(here: str, headers: dict[str, str]) -> str:
-    asked = urllib.request.Request(f"{here}/api/login_code", method="POST", headers=headers)
+def _code(here: str, headers: Mapping[str, str]) -> str:
+    asked = urllib.request.Request(f"{here}/api/login_code", method="POST", headers=dict(headers))
     with urllib.request.urlopen(asked) as answer:
         code: str = json.load(answer)["code"]
     return code

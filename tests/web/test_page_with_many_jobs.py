@@ -66,6 +66,58 @@ async def test_scrolling_shows_every_row_that_it_comes_to(page: Page) -> None:
     assert seen == sorted(seen)
 
 
+async def test_scrolling_makes_nothing_and_touches_what_comes_into_sight(page: Page) -> None:
+    """What a step of the scroll bar costs has nothing to do with how many jobs there are."""
+    await go(page, "/jobs?sort=name")
+    await expect(page.get_by_role("row", name="shot_00000")).to_be_visible()
+    made, touched, in_page = await page.evaluate(
+        """async () => {
+        const scroller = document.querySelector('.scroller'), known = new Set();
+        const rest = () => new Promise(resolve => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+        const rows = () => scroller.querySelectorAll('[role=row]');
+        const to = async top => { scroller.scrollTop = top; await rest(); };
+        // In the middle, where as many as ever are in the page.
+        await to(20_000);
+        await to(30_000);
+        rows().forEach(row => known.add(row));
+        let made = 0;
+        const touched = [], seen = new MutationObserver(all => all.forEach(({target, addedNodes}) => {
+          addedNodes.forEach(node => { if (node.matches?.('[role=row]') && !known.has(node)) made++; });
+          // Another job in the same element; pictures come when they come.
+          if (target.dataset.id) touched.at(-1).add(target);
+        }));
+        seen.observe(scroller, {subtree: true, childList: true, attributeFilter: ['data-id']});
+        for (const step of [57, 57, -57, 570, -570, 5_700, 57_000, -5_700]) {
+          touched.push(new Set());
+          await to(scroller.scrollTop + step);
+        }
+        seen.disconnect();
+        return [made, touched.map(rows => rows.size), rows().length]; }"""
+    )
+    assert made == 0
+    # One row comes in with one step of a row, ten with ten of them, all with more than is in sight.
+    assert all(count <= 2 for count in touched[:3]), touched
+    assert all(count <= 12 for count in touched[3:5]), touched
+    assert all(in_page // 2 < count <= in_page for count in touched[5:]), touched
+
+
+async def test_the_row_of_the_keyboard_stays_wherever_one_scrolls(page: Page) -> None:
+    await go(page, "/jobs?sort=name")
+    first = page.get_by_role("row", name="shot_00000")
+    await first.focus()
+    await page.keyboard.press("ArrowDown")
+    row = page.get_by_role("row", name="shot_00001")
+    await expect(row).to_be_focused()
+    for top in (100, 300, 900, 5_000, 200_000, 400, 40):
+        await page.locator(".scroller").evaluate("(it, top) => { it.scrollTop = top }", top)
+        await expect(page.locator(f"[role=row][aria-rowindex='{top // 57 + 6}']")).to_be_visible()
+        await expect(row).to_be_focused()
+    await page.locator(".scroller").evaluate("it => { it.scrollTop = 300_000 }")
+    await page.keyboard.press("ArrowDown")
+    await expect(page.get_by_role("row", name="shot_00002")).to_be_focused()
+    await expect(page.get_by_role("row", name="shot_00002")).to_be_in_viewport()
+
+
 async def test_a_new_one_appears_among_them(page: Page, node: RenderServerProxy) -> None:
     await go(page, "/jobs")
     await expect(page.get_by_role("grid", name="Jobs")).to_have_attribute("aria-rowcount", str(MANY + 1))

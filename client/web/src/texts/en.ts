@@ -1,6 +1,7 @@
 /** Every English sentence of the page. A translation is a file of the same shape. */
+import { grouped } from "@/format/units";
 
-const many = (count: number, one: string, more: string): string => `${count.toLocaleString("en")} ${count === 1 ? one : more}`;
+const many = (count: number, one: string, more: string): string => `${grouped(count)} ${count === 1 ? one : more}`;
 
 export const en = {
   name: "Zordon",
@@ -55,8 +56,8 @@ export const en = {
     search: "Search jobs",
     searchHint: "Name, project, engine, node or id",
     filter: "Show",
-    count: (shown: number, all: number) => (shown === all ? many(all, "job", "jobs") : `${shown.toLocaleString("en")} of ${many(all, "job", "jobs")}`),
-    selected: (count: number) => `${count.toLocaleString("en")} selected`,
+    count: (shown: number, all: number) => (shown === all ? many(all, "job", "jobs") : `${grouped(shown)} of ${many(all, "job", "jobs")}`),
+    selected: (count: number) => `${grouped(count)} selected`,
     selectAll: "Select all jobs shown",
     select: (name: string) => `Select ${name}`,
     clear: "Clear selection",
@@ -70,7 +71,7 @@ export const en = {
       created: "Age",
     },
     sortBy: "Sort by",
-    frames: (done: number, all: number) => `${done.toLocaleString("en")} of ${many(all, "frame", "frames")} done`,
+    frames: (done: number, all: number) => `${grouped(done)} of ${many(all, "frame", "frames")} done`,
     failed: (count: number) => `${count} failed`,
     between: (low: string, high: string) => `between ${low} and ${high}`,
     took: (time: string) => `took ${time}`,
@@ -151,7 +152,7 @@ export const en = {
     pictures: "Pictures",
     seconds: (time: string) => `rendered in ${time}`,
     hint: "Click a frame to see it. Shift-click a second one to compare.",
-    part: (shown: number, all: number) => `The first ${shown.toLocaleString("en")} of ${all.toLocaleString("en")} frames`,
+    part: (shown: number, all: number) => `The first ${grouped(shown)} of ${grouped(all)} frames`,
   },
   viewer: {
     title: (frame: number) => `Frame ${frame}`,
