@@ -143,6 +143,53 @@ async def test_a_real_render_is_shown_right_and_played(page: Page, node: RenderS
     await node.delete_job(job.id)
 
 
+async def test_the_preview_video_is_played(page: Page, node: RenderServerProxy) -> None:
+    job = await submit(node, "Moving", "1-30", width=320, height=180)
+    await go(page, f"/jobs/{job.id}")
+    await expect(cell(page, 30)).to_have_attribute("data-state", "done")
+    await cell(page, 1).click()
+    viewer = page.get_by_role("dialog")
+    await expect(viewer.get_by_role("heading", name="Frame 1")).to_be_visible()
+    await page.keyboard.press("Space")
+    # It may still be made; it comes by itself.
+    video = viewer.locator("video")
+    await expect(video).to_be_visible()
+    played: dict[str, float] = await video.evaluate(
+        """it => new Promise((resolve, reject) => {
+        const times = new Set();
+        it.addEventListener('error', () => reject(new Error(it.error?.message ?? 'no video')));
+        it.addEventListener('timeupdate', () => {
+          times.add(it.currentTime);
+          if (times.size < 3) return;
+          const {totalVideoFrames} = it.getVideoPlaybackQuality();
+          resolve({width: it.videoWidth, height: it.videoHeight, seconds: it.duration, frames: totalVideoFrames});
+        });
+        })"""
+    )
+    assert (played["width"], played["height"]) == (320, 180)
+    assert 0.5 < played["seconds"] < 5  # thirty frames
+    assert played["frames"] > 0
+    await viewer.get_by_role("button", name="Back to the frames").click()
+    await expect(video).to_have_count(0)
+    await expect(viewer.get_by_role("heading", name="Frame 1")).to_be_visible()
+    await page.keyboard.press("Escape")
+    await node.delete_job(job.id)
+
+
+async def test_there_is_no_preview_video_before_a_job_is_done(page: Page, node: RenderServerProxy) -> None:
+    job = await submit(node, "Slowly", "1-30", seconds_per_frame=0.5)
+    await go(page, f"/jobs/{job.id}")
+    await expect(cell(page, 1)).to_have_attribute("data-state", "done")
+    await cell(page, 1).click()
+    viewer = page.get_by_role("dialog")
+    await viewer.get_by_role("button", name="Play the preview").click()
+    await expect(viewer.get_by_role("status")).to_have_text("The preview video is made when the job is done")
+    await node.cancel_job(job.id)
+    await page.keyboard.press("Escape")
+    await ended(node, job.id)
+    await node.delete_job(job.id)
+
+
 async def test_the_log_follows_and_has_levels(page: Page, node: RenderServerProxy) -> None:
     job = await submit(node, "Noisy", "1-10", seconds_per_frame=0.3, noise_bytes=20_000, fail_frames="2")
     await go(page, f"/jobs/{job.id}/log")

@@ -174,7 +174,10 @@ export const en = {
     loading: "Loading …",
     keys: "Arrow keys step, + and − zoom, 0 fits, 1 actual size, C compares, Space plays, Esc closes",
     original: "Full size",
-    noVideo: "There is no preview video yet",
+    video: (name: string) => `Preview video of ${name}`,
+    videoSoon: "The preview video is being made …",
+    videoLater: "The preview video is made when the job is done",
+    noVideo: "There is no preview video",
   },
   log: {
     label: "Log of the job",
