@@ -76,6 +76,54 @@ async def test_a_video_with_a_preset(page: Page, node: RenderServerProxy) -> Non
     await expect(page.get_by_label("Preset", exact=True)).to_have_value("h265_web")
 
 
+async def drop(page: Page, path: Path) -> None:
+    """Let a file or folder go over the page, as the desktop's file manager does."""
+    zone = await page.locator(".zone").bounding_box()
+    assert zone is not None
+    session = await page.context.new_cdp_session(page)
+    at = {"x": zone["x"] + zone["width"] / 2, "y": zone["y"] + 20}
+    carried = {"items": [], "files": [str(path)], "dragOperationsMask": 1}
+    for kind in ("dragEnter", "dragOver"):
+        await session.send("Input.dispatchDragEvent", {"type": kind, **at, "data": carried})
+    await expect(page.get_by_text("Let go to look into it")).to_be_visible()
+    await session.send("Input.dispatchDragEvent", {"type": "drop", **at, "data": carried})
+    await session.detach()
+
+
+async def test_a_file_is_dropped(page: Page, node: RenderServerProxy) -> None:
+    await go(page, "/submit")
+    await drop(page, ROOT / "demo" / "lanterns.mp4")
+    project = page.get_by_role("region", name="In this project")
+    await expect(project).to_contain_text("96 frames")
+    await expect(page.get_by_label("Name", exact=True)).to_have_value("lanterns")
+    await page.get_by_label("Name", exact=True).fill("Dropped")
+    await page.get_by_role("button", name="Submit", exact=True).click()
+    await expect(page.get_by_role("heading", name="Dropped", level=1)).to_be_visible()
+    [job] = [job for job in (await node.get_jobs()).jobs if job.name == "Dropped"]
+    assert (job.project, job.engine) == ("lanterns.mp4", "ffmpeg")
+    await node.cancel_job(job.id)
+    await ended(node, job.id)
+    await node.delete_job(job.id)
+
+
+@pytest.mark.blender
+async def test_a_folder_is_dropped_with_all_that_is_in_it(page: Page, tmp_path: Path) -> None:
+    folder = tmp_path / "scene"
+    (folder / "textures" / "old").mkdir(parents=True)
+    shutil.copy(FIXTURES / "missing_texture.blend", folder / "scene.blend")
+    shutil.copy(ROOT / "docs" / "images" / "demo.jpg", folder / "textures" / "bricks.png")
+    # More than a browser gives of a folder at a time.
+    for number in range(120):
+        (folder / "textures" / "old" / f"{number}.txt").write_text("not needed, but there")
+    await go(page, "/submit")
+    await drop(page, folder)
+    project = page.get_by_role("region", name="In this project")
+    await expect(project).to_contain_text("scene/scene.blend")
+    await expect(project.get_by_role("alert")).to_have_count(0)  # the texture came along
+    await expect(page.get_by_label("Name", exact=True)).to_have_value("scene")
+    await expect(page.get_by_role("button", name="Submit", exact=True)).to_be_enabled()
+
+
 @pytest.mark.blender
 async def test_a_folder_is_packed_in_the_browser(page: Page, node: RenderServerProxy, tmp_path: Path) -> None:
     folder = tmp_path / "shot"
