@@ -21,7 +21,7 @@ class Request:
 @dataclass
 class Reply:
     """What is sent back. ``cut``: the connection is closed after so many bytes of the body; with ``hold`` it stays open
-    without a word until the client closes it."""
+    without a word until the client closes it. ``pace``: seconds between each twentieth of the body and the next."""
 
     body: bytes = b""
     status: str = "200 OK"
@@ -29,15 +29,16 @@ class Reply:
     cut: int | None = None
     length: bool = True
     hold: bool = False
+    pace: float = 0.0
 
-    def encoded(self) -> bytes:
+    def encoded(self) -> tuple[bytes, bytes]:
         """Head and body as bytes."""
         lines = [f"HTTP/1.1 {self.status}", *(f"{name}: {value}" for name, value in self.headers.items())]
         if self.length:
             lines.append(f"Content-Length: {len(self.body)}")
         lines.append("Connection: close")
         body = self.body if self.cut is None else self.body[: self.cut]
-        return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+        return "\r\n".join(lines).encode() + b"\r\n\r\n", body
 
 
 class ScriptedServer:
@@ -60,12 +61,21 @@ class ScriptedServer:
             self.requests.append(request)
             reply = self._script(request, len(self.requests) - 1)
             if reply is not None:
-                writer.write(reply.encoded())
-                await writer.drain()
+                await self._send(reply, writer)
                 if reply.hold:
                     await reader.read()
         finally:
             writer.close()
+
+    async def _send(self, reply: Reply, writer: asyncio.StreamWriter) -> None:
+        head, body = reply.encoded()
+        writer.write(head)
+        step = len(reply.body) // 20 + 1 if reply.pace else len(body) + 1
+        for begin in range(0, len(body), step):
+            writer.write(body[begin : begin + step])
+            await writer.drain()
+            await asyncio.sleep(reply.pace)
+        await writer.drain()
 
 
 @asynccontextmanager

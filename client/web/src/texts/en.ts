@@ -386,7 +386,7 @@ export const en = {
     error: (name: string) => `${name} failed`,
     cancelled: (name: string) => `${name} was cancelled`,
   } as Record<string, (name: string) => string>,
-  toasts: { label: "Messages", close: "Close message" },
+  toasts: { label: "Message", place: "Messages ({hotkey})", close: "Close message" },
 };
 
 export type Texts = typeof en;
