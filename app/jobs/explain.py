@@ -8,6 +8,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
+from app.jobs import helping
+from app.jobs.helping import MEANINGS, Help
 from app.jobs.record import JobRecord
 from app.jobs.rules.settling import backoff
 from client.models import Explanation, JobStatus
@@ -15,58 +17,6 @@ from engines.contract import FailureCause
 
 MAX_NAMED = 5
 """So many jobs, or errors, are named; of the others it is said how many there are."""
-
-_MEANINGS: Mapping[FailureCause, tuple[str, tuple[str, ...]]] = {
-    FailureCause.CRASH: (
-        "The engine crashed.",
-        (
-            "Look at the last lines of the log: zordon logs {job}.",
-            "If it is always the same frame, open the project there; another version of the engine may do better.",
-        ),
-    ),
-    FailureCause.ERROR: (
-        "The engine said that it cannot render it.",
-        ("Mend what it names in the project, and submit that again.",),
-    ),
-    FailureCause.MISSING_FRAME: (
-        "The engine said that all was well, but wrote no file.",
-        ("Look at the last lines of the log: zordon logs {job}.",),
-    ),
-    FailureCause.BAD_FRAME: (
-        "The engine wrote files that are damaged or have the wrong size.",
-        ("Look at the last lines of the log: zordon logs {job}.", "Check the disk and the memory of the machine."),
-    ),
-    FailureCause.MISSING_ASSET: (
-        "A file that the project needs is missing; trying again would not bring it.",
-        ("Pack it into the project, or submit a zip of the project's folder.",),
-    ),
-    FailureCause.BAD_OPTION: (
-        "An option or a setting of the project is one that the engine does not take; trying again would not mend it.",
-        ("Submit it again with another value; zordon engines --full lists the options.",),
-    ),
-    FailureCause.OUT_OF_MEMORY: (
-        "The machine ran out of memory.",
-        (
-            "Render less at a time (the setting slots), or smaller: textures, samples, resolution.",
-            "Or use a machine with more memory, and then: zordon retry {job}.",
-        ),
-    ),
-    FailureCause.DISK: (
-        "A file could not be written or read.",
-        ("Check the disk of the data folder: space, rights, damage (zordon doctor).",),
-    ),
-    FailureCause.STALL: (
-        "The engine stopped without a word and did nothing more.",
-        (
-            "Look at the last lines of the log: zordon logs {job}.",
-            "If it was at work all the same, give it more time with the setting stall_seconds.",
-        ),
-    ),
-    FailureCause.MACHINE: (
-        "The engine could not be started on this machine, or was ended from outside.",
-        ("zordon doctor says what is missing on this machine.",),
-    ),
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +43,7 @@ class Facts:
 class _Story:
     summary: str
     sentences: list[str] = field(default_factory=list)
-    help: list[str] = field(default_factory=list)
+    help: list[Help] = field(default_factory=list)
 
 
 def explain(record: JobRecord, facts: Facts) -> Explanation:
@@ -105,7 +55,7 @@ def explain(record: JobRecord, facts: Facts) -> Explanation:
         story.sentences += facts.elsewhere
     if facts.unsaved:
         story.sentences.insert(0, _sentence(facts.unsaved))
-        story.help.insert(0, "Mend the disk of the data folder: zordon doctor says what is wrong with it.")
+        story.help.insert(0, helping.MEND_DISK)
     frames = record.spec.frames
     if record.status in (JobStatus.ERROR, JobStatus.CANCELLED):
         concerned = frames.all_positions() - record.state.done
@@ -117,7 +67,8 @@ def explain(record: JobRecord, facts: Facts) -> Explanation:
         status=record.status,
         summary=story.summary,
         sentences=story.sentences,
-        help=[text.format(job=record.id) for text in story.help],
+        help=[help.in_shell(record.id) for help in story.help],
+        steps=[help.step for help in story.help],
         cause=None if ended_well or not record.state.cause else record.state.cause,
         frames=frames.notation(concerned)[:1000],
         ahead=len(facts.ahead) if waits else None,
@@ -130,16 +81,10 @@ def _configuring(record: JobRecord, facts: Facts) -> _Story:
     version = f"{facts.title} {record.spec.engine_version}".strip()
     story = _Story(f"It waits for its engine: {version}.", [_sentence(facts.reason)])
     if missing is not None and missing.fetch:
-        story.help.append(
-            "Nothing: it is fetched by itself, and the job goes on then. zordon engines shows how far it is."
-        )
+        story.help.append(helping.FETCHED)
     else:
         wanted = missing.version if missing is not None else record.spec.engine_version
-        name = record.spec.engine
-        story.help.append(
-            f"zordon engines install {name} {wanted or 'VERSION'}, or install it on the machine yourself."
-        )
-        story.help.append(f"zordon engines available {name} lists what can be fetched.")
+        story.help += helping.install(record.spec.engine, facts.title, wanted)
     return story
 
 
@@ -147,7 +92,7 @@ def _scheduled(record: JobRecord, facts: Facts) -> _Story:
     start = record.spec.scheduled_start or facts.now
     at = datetime.fromtimestamp(start, UTC).strftime("%Y-%m-%d %H:%M UTC")
     story = _Story(f"It waits for its time: {at}, which is in {_span(start - facts.now)}.")
-    story.help.append("To render it at once, submit it again without a time to start at.")
+    story.help.append(helping.WITHOUT_START)
     return story
 
 
@@ -156,13 +101,13 @@ def _not_started(record: JobRecord, facts: Facts) -> _Story:
         return _without_space(record, facts)
     if facts.slots == 0:
         off = f"This node renders nothing with {facts.title}: the setting slots says 0."
-        return _Story(off, help=[f"Set slots of {record.spec.engine} to 1 or more and start the service again."])
+        return _Story(off, help=[helping.slots(record.spec.engine)])
     failures = _failures(record, facts)
     if facts.held:
         story = _Story(_sentence(facts.held), failures)
         if record.spec.tags or record.spec.memory_bytes is not None:
-            story.help.append("zordon tags shows and sets the tags of this node; zordon status what memory it has.")
-        story.help.append("zordon resume ends a pause; zordon schedule shows and sets when the node may render.")
+            story.help.append(helping.MEMORY_AND_TAGS)
+        story.help.append(helping.RESUME)
         return story
     if backoff(record):
         return _Story("It is tried again after a pause.", failures, _helps(record))
@@ -171,13 +116,13 @@ def _not_started(record: JobRecord, facts: Facts) -> _Story:
         before = "1 job is" if len(facts.ahead) == 1 else f"{len(facts.ahead)} jobs are"
         story = _Story(f"It waits for a free slot; {before} before it, {urgent} of higher priority.")
         story.sentences.append(f"Next: {_names(facts.ahead)}.")
-        story.help.append("Submit what is urgent with a higher priority; cancel what is not needed.")
+        story.help.append(helping.URGENT)
     else:
         story = _Story("It is the next one, and waits for a free slot.")
     if facts.at_work:
         noun = "slot" if facts.slots == 1 else "slots"
         story.sentences.append(f"{facts.title} has {facts.slots} {noun} here; at work: {_names(facts.at_work)}.")
-        story.help.append("The setting slots lets more render at a time, if the machine has the memory.")
+        story.help.append(helping.MORE_SLOTS)
     story.sentences += failures
     return story
 
@@ -189,10 +134,7 @@ def _without_space(record: JobRecord, facts: Facts) -> _Story:
         story.sentences.append(f"{free} are free; it goes on by itself when there are {needed}.")
     if record.state.errors:
         story.sentences.append(f"It met the full disk here: {record.state.errors[-1]}")
-    story.help = [
-        "Fetch the outputs of old jobs and delete them (zordon get, zordon delete), or make room otherwise.",
-        "zordon engines prune removes fetched engines that are not used.",
-    ]
+    story.help += helping.ROOM
     return story
 
 
@@ -213,7 +155,7 @@ def _waiting(record: JobRecord, facts: Facts) -> _Story:
         count = sum(known is status for known in facts.children.values())
         if count:
             story.sentences.append(f"{count} of them: {status.value.replace('_', ' ')}.")
-    story.help.append("zordon explain with the id of a subjob says more of that one.")
+    story.help.append(helping.SUBJOBS)
     return story
 
 
@@ -221,7 +163,7 @@ def _completed(record: JobRecord, facts: Facts) -> _Story:
     story = _Story(f"It is completed: all {len(record.spec.frames)} frames are verified.")
     if record.state.errors:
         story.sentences.append(f"On the way, this went wrong and was mended: {record.state.errors[-1]}")
-    story.help.append("If files were lost or damaged since, zordon retry {job} renders just these again.")
+    story.help.append(helping.LOST)
     return story
 
 
@@ -229,16 +171,13 @@ def _cancelled(record: JobRecord, facts: Facts) -> _Story:
     total, done = len(record.spec.frames), len(record.state.done)
     story = _Story(f"It was cancelled: {record.state.reason}.", [f"{done} of {total} frames were done by then."])
     story.sentences += _failures(record, facts)
-    story.help.append("zordon retry {job} renders the frames that are missing.")
+    story.help.append(helping.MISSING)
     return story
 
 
 def _failed(record: JobRecord, facts: Facts) -> _Story:
     story = _Story(_sentence(f"It failed: {record.state.reason}"), _failures(record, facts), _helps(record))
-    if record.spec.children:
-        story.help.append("zordon retry {job} renders what is missing in its subjobs.")
-    else:
-        story.help.append("When that is mended: zordon retry {job} renders the frames that are missing, and no others.")
+    story.help.append(helping.MISSING_IN_SUBJOBS if record.spec.children else helping.WHEN_MENDED)
     return story
 
 
@@ -256,7 +195,7 @@ _TELLERS = {
 
 def _failures(record: JobRecord, facts: Facts) -> list[str]:
     """What has gone wrong so far, the cause first."""
-    sentences = [_MEANINGS[cause][0]] if (cause := _cause(record)) is not None else []
+    sentences = [MEANINGS[cause][0]] if (cause := _cause(record)) is not None else []
     errors = record.state.errors
     if len(errors) > MAX_NAMED:
         sentences.append(f"{len(errors)} errors; the last ones:")
@@ -269,9 +208,9 @@ def _failures(record: JobRecord, facts: Facts) -> list[str]:
     return sentences
 
 
-def _helps(record: JobRecord) -> list[str]:
+def _helps(record: JobRecord) -> list[Help]:
     cause = _cause(record)
-    return list(_MEANINGS[cause][1]) if cause is not None else []
+    return list(MEANINGS[cause][1]) if cause is not None else []
 
 
 def _cause(record: JobRecord) -> FailureCause | None:

@@ -232,6 +232,29 @@ class JobDelta(BaseModel):
     token: str
 
 
+class HelpAction(StrEnum):
+    """What the page can do about a job, with a button beside the sentence that advises it."""
+
+    LOG = "log"
+    DETAILS = "details"
+    RETRY = "retry"
+    SUBMIT = "submit"
+    JOBS = "jobs"
+    NODES = "nodes"
+    ENGINES = "engines"
+
+
+class HelpStep(BaseModel):
+    """One thing that would help, for whoever is at the page."""
+
+    text: str = Field(description="A sentence.")
+    action: HelpAction | None = Field(
+        default=None,
+        description="What it takes: a look at the job's log or details, a retry, another submit, or something among the"
+        " jobs, the nodes, the engines; null: nothing that a client could do.",
+    )
+
+
 class Explanation(BaseModel):
     """Answer of ``GET /api/jobs/{job_id}/explain``: why a job is in its state, for a person."""
 
@@ -239,7 +262,12 @@ class Explanation(BaseModel):
     status: JobStatus
     summary: str = Field(description="The whole of it in a sentence.")
     sentences: list[str] = Field(default_factory=list, description="What else there is to know, a sentence each.")
-    help: list[str] = Field(default_factory=list, description="What would help, a sentence each.")
+    help: list[str] = Field(
+        default_factory=list, description="What would help, a sentence each, with the commands for a terminal."
+    )
+    steps: list[HelpStep] = Field(
+        default_factory=list, description="The same in the same order, without commands that a client has a button for."
+    )
     cause: str | None = Field(
         default=None,
         description="What failed last: engine_crash, engine_error, missing_frame, bad_frame, missing_asset, bad_option,"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
 
 import pytest
@@ -21,7 +22,7 @@ from app.jobs.events import (
 from app.jobs.explain import Facts, explain
 from app.jobs.record import JobRecord, JobSpec, JobState
 from app.jobs.transitions import initial_status, transition
-from client.models import JobStatus
+from client.models import HelpAction, JobStatus
 from engines.contract import FailureCause, MissingVersion
 from engines.frames import FrameSet, IndexSet
 
@@ -136,6 +137,38 @@ def test_every_cause_has_a_meaning_and_help(cause: FailureCause) -> None:
     assert len(told.help) >= 2
     assert told.help[-1].startswith("When that is mended: zordon retry id-of-shot renders the frames")
     assert not any("{" in line for line in (*told.help, *told.sentences))
+    assert [step.action for step in told.steps][-1] is HelpAction.RETRY
+
+
+COMMANDS = re.compile(r"zordon (?!doctor|schedule)")
+"""What the page has a button for. The machine's own health and a node's schedule it does not show."""
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        *(failing(cause, "it broke") for cause in FailureCause),
+        job(),
+        job(scheduled_start=9000.0),
+        after(job(), EngineMissing(MissingVersion("4.5", True, "none is here"))),
+        after(job(), EngineMissing(MissingVersion("4.5", False, "none is here"))),
+        after(job(), STARTED, AttemptHeld("j-1", "no space", 3.0)),
+        after(job(), CancelAsked(3.0)),
+        job(children=("a",)),
+        after(job(children=("a",)), ChildEnded("a", JobStatus.ERROR, "it broke", 3.0)),
+    ],
+    ids=lambda record: f"{record.status.value} {record.state.cause or record.state.reason[:20]}".strip(),
+)
+@pytest.mark.parametrize(
+    "facts", [FACTS, replace(FACTS, held="it is paused"), replace(FACTS, ahead=[job("first")], at_work=[job("one")])]
+)
+def test_the_page_is_told_the_same_without_commands(record: JobRecord, facts: Facts) -> None:
+    told = explain(record, facts)
+    assert len(told.steps) == len(told.help)
+    for step, line in zip(told.steps, told.help, strict=True):
+        assert COMMANDS.search(step.text) is None
+        # Where the terminal is given a command, the page has a button.
+        assert (COMMANDS.search(line) is None) or step.action is not None
 
 
 def test_what_the_last_attempt_said_is_told_if_the_errors_do_not() -> None:

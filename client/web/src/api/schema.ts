@@ -1940,9 +1940,14 @@ export interface components {
             sentences?: string[];
             /**
              * Help
-             * @description What would help, a sentence each.
+             * @description What would help, a sentence each, with the commands for a terminal.
              */
             help?: string[];
+            /**
+             * Steps
+             * @description The same in the same order, without commands that a client has a button for.
+             */
+            steps?: components["schemas"]["HelpStep"][];
             /**
              * Cause
              * @description What failed last: engine_crash, engine_error, missing_frame, bad_frame, missing_asset, bad_option, out_of_memory, disk, stall or machine.
@@ -2119,6 +2124,25 @@ export interface components {
              * @default
              */
             proof?: string;
+        };
+        /**
+         * HelpAction
+         * @description What the page can do about a job, with a button beside the sentence that advises it.
+         * @enum {string}
+         */
+        HelpAction: "log" | "details" | "retry" | "submit" | "jobs" | "nodes" | "engines";
+        /**
+         * HelpStep
+         * @description One thing that would help, for whoever is at the page.
+         */
+        HelpStep: {
+            /**
+             * Text
+             * @description A sentence.
+             */
+            text: string;
+            /** @description What it takes: a look at the job's log or details, a retry, another submit, or something among the jobs, the nodes, the engines; null: nothing that a client could do. */
+            action?: components["schemas"]["HelpAction"] | null;
         };
         /**
          * Install
