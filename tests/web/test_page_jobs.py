@@ -12,7 +12,7 @@ from app.cli.own_service import own_service
 from client import RenderServerProxy
 from client.models import AddJob, JobStatus
 from tests.support.running_service import Service
-from tests.web.conftest import ended, exactly, go, held, submit, told, visitor
+from tests.web.conftest import PHONE, ended, exactly, go, held, submit, told, visitor
 
 pytestmark = [pytest.mark.slow, pytest.mark.asyncio(loop_scope="module")]
 
@@ -118,6 +118,22 @@ async def test_many_are_selected_by_keyboard_and_changed_together(page: Page, no
     await page.keyboard.press("Enter")
     await expect(page.get_by_role("heading", name="Shot 0")).to_be_visible()
     await node.delete_job(made[0].id)
+
+
+async def test_on_a_phone_one_sorts_without_heads(browser: Browser, service: Service, node: RenderServerProxy) -> None:
+    made = [await submit(node, name, "1-2") for name in ("Able", "Baker")]
+    for job in made:
+        await ended(node, job.id)
+    async with visitor(browser, service, PHONE) as page:
+        await go(page, "/jobs")
+        await expect(page.get_by_role("row", name="Able")).to_be_visible()
+        assert await rows(page) == ["Baker", "Able"]
+        await expect(page.get_by_role("columnheader")).to_have_count(0)  # hidden, also from screen readers
+        await page.get_by_label("Sort by").select_option(label="Name")
+        await expect(page.get_by_role("row").first).to_contain_text("Able")
+        assert await rows(page) == ["Able", "Baker"]
+    for job in made:
+        await node.delete_job(job.id)
 
 
 async def test_it_is_live_where_a_proxy_keeps_the_stream_back(
