@@ -30,6 +30,10 @@ MAX_NOTATION = 100_000
 MAX_FRAME_NUMBER = 999_999_999
 """The largest frame number, either side of zero, that any engine or file name here has to carry."""
 
+_FEW = 8
+"""So few spans are put into thousands, or cut out of them, one by one: the others are copied, and not looked at."""
+_BEYOND = 1 << 62
+
 _ENDLESS = re.compile(r"\d{25}")
 _PART = re.compile(r"\A(-?\d+)(?:-(-?\d+)(?:([xy:])(\d+))?)?\Z", re.ASCII)
 _LONGEST_PART = 60
@@ -73,6 +77,18 @@ class IndexSet:
                 merged.append((first, last))
         return IndexSet(tuple(merged))
 
+    @staticmethod
+    def shared(sets: Iterable[IndexSet]) -> IndexSet:
+        """The positions that more than one of these sets has."""
+        twice: list[IndexSet] = []
+        reached: tuple[int, int] | None = None
+        for first, last in sorted(span for one in sets for span in one.spans):
+            if reached is not None and first <= reached[1]:
+                twice.append(IndexSet.span(first, min(last, reached[1])))
+            if reached is None or last > reached[1]:
+                reached = (first, last)
+        return IndexSet.union(twice)
+
     def __len__(self) -> int:
         return sum(last - first + 1 for first, last in self.spans)
 
@@ -84,43 +100,34 @@ class IndexSet:
             yield from range(first, last + 1)
 
     def __contains__(self, position: int) -> bool:
-        at = bisect_right(self.spans, (position, 1 << 62)) - 1
+        at = bisect_right(self.spans, (position, _BEYOND)) - 1
         return at >= 0 and self.spans[at][0] <= position <= self.spans[at][1]
 
     def __or__(self, other: IndexSet) -> IndexSet:
-        if not other.spans:
-            return self
-        if not self.spans or self.spans[-1][1] + 1 < other.spans[0][0]:
-            return IndexSet(self.spans + other.spans)
-        merged: list[tuple[int, int]] = []
-        for first, last in sorted(self.spans + other.spans):
-            if merged and first <= merged[-1][1] + 1:
-                merged[-1] = (merged[-1][0], max(merged[-1][1], last))
-            else:
-                merged.append((first, last))
-        return IndexSet(tuple(merged))
+        few, many = sorted((self.spans, other.spans), key=len)
+        if len(few) > _FEW:
+            return IndexSet.union((self, other))
+        for first, last in few:
+            begin, end = _touched(many, first - 1, last + 1)
+            if begin < end:
+                first, last = min(first, many[begin][0]), max(last, many[end - 1][1])
+            many = (*many[:begin], (first, last), *many[end:])
+        return IndexSet(many)
 
     def __sub__(self, other: IndexSet) -> IndexSet:
-        if not self.spans or not other.spans:
-            return self
-        left: list[tuple[int, int]] = []
-        cuts = other.spans
-        at = 0
-        for first, last in self.spans:
-            while at < len(cuts) and cuts[at][1] < first:
-                at += 1
-            cursor, probe = first, at
-            while probe < len(cuts) and cuts[probe][0] <= last:
-                if cuts[probe][0] > cursor:
-                    left.append((cursor, cuts[probe][0] - 1))
-                cursor = cuts[probe][1] + 1
-                probe += 1
-            if cursor <= last:
-                left.append((cursor, last))
-        return IndexSet(tuple(left))
+        if len(other.spans) > _FEW:
+            return IndexSet(tuple(piece for span in self.spans for piece in _rest(span, other.spans)))
+        left = self.spans
+        for first, last in other.spans:
+            begin, end = _touched(left, first, last)
+            if begin < end:
+                pieces = [piece for span in left[begin:end] for piece in _rest(span, ((first, last),))]
+                left = (*left[:begin], *pieces, *left[end:])
+        return IndexSet(left)
 
     def __and__(self, other: IndexSet) -> IndexSet:
-        return self - (self - other)
+        few, many = sorted((self, other), key=lambda one: len(one.spans))
+        return few - (few - many)
 
     def first_run(self, most: int) -> IndexSet:
         """The first unbroken run of positions, cut to at most ``most`` of them."""
@@ -148,6 +155,28 @@ class IndexSet:
             kept.append((max(first, last - most + 1), last))
             most -= last - first + 1
         return IndexSet(tuple(reversed(kept)))
+
+
+Spans = tuple[tuple[int, int], ...]
+
+
+def _touched(spans: Spans, first: int, last: int) -> tuple[int, int]:
+    """Which of sorted spans have a position from ``first`` to ``last``: from which, and up to which (excluded)."""
+    begin = bisect_right(spans, (first, _BEYOND))
+    if begin and spans[begin - 1][1] >= first:
+        begin -= 1
+    return begin, bisect_right(spans, (last, _BEYOND), begin)
+
+
+def _rest(span: tuple[int, int], cuts: Spans) -> Iterator[tuple[int, int]]:
+    """What sorted cuts leave of a span."""
+    first, last = span
+    for number in range(*_touched(cuts, first, last)):
+        if cuts[number][0] > first:
+            yield first, cuts[number][0] - 1
+        first = cuts[number][1] + 1
+    if first <= last:
+        yield first, last
 
 
 @dataclass(frozen=True)

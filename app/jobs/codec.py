@@ -12,7 +12,8 @@ from datetime import UTC, datetime
 import orjson
 
 from app.jobs.eta import spread, time_left
-from app.jobs.record import NO_WISH, JobRecord, JobSpec, JobState, Origin, Pace, RunningChunk
+from app.jobs.record import NO_WISH, JobRecord, JobSpec, JobState, Origin, Pace
+from app.jobs.running import Running, RunningChunk
 from client.models import JobStatus
 from engines.contract import MissingVersion, VersionWish
 from engines.frames import FrameSet, IndexSet
@@ -104,7 +105,7 @@ def record_from(spec: bytes, state: bytes) -> JobRecord:
             "ending": JobStatus(plain["ending"]) if plain["ending"] is not None else None,
             "done": positions(plain["done"]),
             "failed": positions(plain["failed"]),
-            "running": tuple(
+            "running": Running(
                 RunningChunk(attempt, positions(part), *more) for attempt, part, *more in plain["running"]
             ),
             "strikes": tuple(positions(part) for part in plain["strikes"]),

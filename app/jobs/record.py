@@ -11,12 +11,15 @@ from functools import cached_property
 
 from pydantic import JsonValue
 
+from app.jobs.running import NOBODY, Running
 from client.models import JobStatus
 from engines.contract import MissingVersion, VersionWish
 from engines.frames import FrameSet, IndexSet
 
 NO_FRAMES = IndexSet()
 NO_WISH = VersionWish()
+_PLACES = frozenset({"done", "failed", "running"})
+"""The fields of the state that say where a frame is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,17 +90,6 @@ class Present:
 
 
 @dataclass(frozen=True, slots=True)
-class RunningChunk:
-    """A chunk that an attempt is rendering now. ``positions`` are those of its frames that are not yet verified."""
-
-    attempt: str
-    positions: IndexSet
-    began: float | None = None  # seconds since 1970
-    assembles: bool = False  # whether it puts the parts of the job together
-    node: str = ""  # name of the node that renders it, if it is another one
-
-
-@dataclass(frozen=True, slots=True)
 class Pace:
     """How long the frames of a job took that were measured last, in seconds."""
 
@@ -114,7 +106,7 @@ class JobState:
     reason: str
     done: IndexSet = NO_FRAMES
     failed: IndexSet = NO_FRAMES
-    running: tuple[RunningChunk, ...] = ()
+    running: Running = NOBODY
     strikes: tuple[IndexSet, ...] = ()  # strikes[k]: frames that were to blame for at least k+1 failed attempts
     fruitless: int = 0  # failed attempts in a row without one verified frame
     cause: str = ""  # a FailureCause: of what failed last
@@ -136,10 +128,14 @@ class JobState:
 
 @dataclass(frozen=True)
 class JobRecord:
-    """One job. A new one is made for every change; see :mod:`app.jobs.transitions`."""
+    """One job. A new one is made for every change; see :mod:`app.jobs.transitions`.
+
+    ``counted``: :attr:`free`, where whoever made it knew that already.
+    """
 
     spec: JobSpec
     state: JobState
+    counted: IndexSet | None = field(default=None, repr=False, compare=False)
 
     @property
     def id(self) -> str:
@@ -158,18 +154,20 @@ class JobRecord:
 
     def running_positions(self) -> IndexSet:
         """Positions of the frames that some attempt has now."""
-        return IndexSet.union(chunk.positions for chunk in self.state.running)
+        return self.state.running.held
 
     def waiting_positions(self) -> IndexSet:
         """Positions of the frames that nobody renders, has rendered or has given up; none if the job is ending or
         waits for space on the disk."""
-        return self._waiting
+        idle = self.state.ending is not None or self.state.needs_space
+        return NO_FRAMES if idle else self.free
 
     @cached_property
-    def _waiting(self) -> IndexSet:
-        if self.state.ending is not None or self.state.needs_space:
-            return NO_FRAMES
-        return self.spec.frames.all_positions() - self.state.done - self.state.failed - self.running_positions()
+    def free(self) -> IndexSet:
+        """Positions of the frames that are nowhere: with no attempt, not done and not given up."""
+        if self.counted is not None:
+            return self.counted
+        return self.spec.frames.all_positions() - self.state.done - self.state.failed - self.state.running.held
 
     @property
     def needs_assembly(self) -> bool:
@@ -206,6 +204,12 @@ class JobRecord:
         """A copy with some fields of its spec replaced."""
         return JobRecord(replace(self.spec, **changes), self.state)  # type: ignore[arg-type]  # names checked by tests
 
-    def with_state(self, **changes: object) -> JobRecord:
-        """A copy with some fields of its state replaced."""
-        return JobRecord(self.spec, replace(self.state, **changes))  # type: ignore[arg-type]  # names checked by tests
+    def with_state(self, *, free: IndexSet | None = None, **changes: object) -> JobRecord:
+        """A copy with some fields of its state replaced.
+
+        Args:
+            free: what is :attr:`free` then, where that is known: it need not be counted over all frames.
+        """
+        if free is None and not _PLACES & changes.keys():
+            free = self.__dict__.get("free", self.counted)
+        return JobRecord(self.spec, replace(self.state, **changes), free)  # type: ignore[arg-type]  # names checked by tests

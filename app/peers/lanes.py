@@ -210,12 +210,9 @@ class Lanes(Shares):
 
     def _resume(self, row: SubjobRow, peer: Peer) -> RemoteAttempt | None:
         record = self._jobs.live(row.job)
-        chunks = () if record is None else record.state.running
-        positions = next((chunk.positions for chunk in chunks if chunk.attempt == row.attempt), None)
-        if positions is None:
+        if record is None or record.state.running.get(row.attempt) is None:
             self._jobs.note(queries.end_subjob(row.attempt))
             return None
-        assert record is not None
         remote = self._remote(row, peer, frames_of(record, row.frames))
         remote.work.log.say(f"attempt {row.attempt} on {peer.name} is taken up again")
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()

@@ -305,7 +305,7 @@ class RemoteAttempt:
         record = self.supervisor.jobs.live(self.job)
         if record is None or self._over:
             return IndexSet()
-        return next((one.positions for one in record.state.running if one.attempt == self.attempt), IndexSet())
+        return record.state.running.positions(self.attempt)
 
     def progress(self) -> tuple[float, str]:
         """Frames in work, and what is being done."""

@@ -126,8 +126,7 @@ class Shares:
         record = self._jobs.live(remote.job)
         if record is None:
             return
-        chunk = next((one.positions for one in record.state.running if one.attempt == remote.attempt), IndexSet())
-        if positions & chunk:
+        if positions & record.state.running.positions(remote.attempt):
             self._jobs.apply(remote.job, verified_event(remote, remote.attempt, positions, seconds))
         elif record.state.ending is None and not record.state.needs_space:
             # The attempt was given up while its file was on the way: another takes it over, as long as it is wanted.

@@ -94,4 +94,4 @@ def frames_verified(
 
 def _has_frames(record: JobRecord | None, attempt: str) -> bool:
     """Whether an attempt has frames that are not verified yet."""
-    return record is not None and any(chunk.positions for chunk in record.state.running if chunk.attempt == attempt)
+    return record is not None and bool(record.state.running.positions(attempt))

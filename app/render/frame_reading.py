@@ -16,7 +16,8 @@ from pathlib import Path
 from app.jobs.feed import Feed
 from app.jobs.folders import DataFolder
 from app.jobs.known import JobNotFound
-from app.jobs.record import JobRecord, JobSpec, RunningChunk
+from app.jobs.record import JobRecord, JobSpec
+from app.jobs.running import RunningChunk
 from app.jobs.service import JobService
 from app.jobs.subjobs import ambiguous, subjobs_of
 from app.outputs.collection import Share, collect, names_by_file

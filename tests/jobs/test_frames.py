@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from engines.frames import FrameSet, FrameSetError, IndexSet
 
-positions = st.sets(st.integers(0, 40))
+positions = st.sets(st.integers(0, 40))  # up to 21 runs: few, and many
 
 
 @pytest.mark.parametrize(
@@ -61,10 +61,18 @@ def test_any_frames_in_any_order_survive_the_notation(numbers: list[int]) -> Non
 @given(positions, positions)
 def test_index_sets_are_sets(left: set[int], right: set[int]) -> None:
     a, b = IndexSet.of(left), IndexSet.of(right)
-    assert set(a | b) == left | right
-    assert set(a - b) == left - right
+    assert a | b == IndexSet.of(left | right)
+    assert a - b == IndexSet.of(left - right)
+    assert a & b == IndexSet.of(left & right)
     assert len(a) == len(left)
     assert all((number in a) == (number in left) for number in range(41))
+
+
+@given(st.lists(positions, max_size=5))
+def test_what_several_sets_share_is_what_more_than_one_has(sets: list[set[int]]) -> None:
+    shared = {number for number in range(41) if sum(number in one for one in sets) > 1}
+    assert IndexSet.shared(IndexSet.of(one) for one in sets) == IndexSet.of(shared)
+    assert IndexSet.union(IndexSet.of(one) for one in sets) == IndexSet.of(number for one in sets for number in one)
 
 
 @pytest.mark.parametrize("notation", ["9" * 400, "1-10x" + "9" * 400, "-" + "9" * 26])

@@ -494,7 +494,7 @@ def histories(draw: st.DrawFn) -> list[tuple[str, int, int]]:
 def test_whatever_happens_every_frame_is_in_one_place(history: list[tuple[str, int, int]]) -> None:
     record = job()
     for number, (kind, where, pick) in enumerate(history):
-        running = record.state.running
+        running = tuple(record.state.running)
         chunk = running[pick % len(running)] if running else None
         event: JobEvent | None = None
         if kind == "start" and (waiting := record.waiting_positions()) and not record.ended:

@@ -31,7 +31,8 @@ def twice(attempt: str, first: int, last: int) -> AttemptStarted:
 
 
 def positions(record: JobRecord, attempt: str) -> IndexSet | None:
-    return next((chunk.positions for chunk in record.state.running if chunk.attempt == attempt), None)
+    chunk = record.state.running.get(attempt)
+    return None if chunk is None else chunk.positions
 
 
 def test_the_first_to_be_through_with_a_frame_takes_it_from_the_other() -> None:
@@ -89,7 +90,7 @@ def test_after_a_restart_the_attempts_of_other_nodes_go_on_with_what_is_missing(
     record = record_from(spec_bytes(record.spec), state_bytes(record))
     record, effects = transition(record, Reconciled(IndexSet.span(0, 6), 7, kept=("j-2",)))
     assert record.status is JobStatus.RUNNING
-    assert record.state.running[0].node == "north"
+    assert next(iter(record.state.running)).node == "north"
     assert positions(record, "j-2") == IndexSet.span(7, 9)
     assert any(isinstance(effect, Queue) for effect in effects)
     record = after(record, AttemptEnded("j-2", 5.0, verified("j-2", 5, 9)))

@@ -155,7 +155,7 @@ class ImaginedNodes(ImaginedFarm):
         folder.there |= wanted
         files = len(folder.listed)
         attempt = subjob.attempt
-        own = next((chunk.positions for chunk in record.state.running if chunk.attempt == attempt), NO_FRAMES)
+        own = record.state.running.positions(attempt)
         if mine := wanted & own:
             self.apply(subjob.job, FramesVerified(attempt, mine, files, 0.5))
         if others := wanted - own:

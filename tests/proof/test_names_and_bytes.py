@@ -14,7 +14,8 @@ from pydantic import BaseModel
 
 from app.jobs.codec import record_from, spec_bytes, state_bytes, wire_bytes
 from app.jobs.names import BadName, MemberNames, collision_key, member_parts, safe_stem, upload_name
-from app.jobs.record import JobRecord, JobSpec, JobState, RunningChunk
+from app.jobs.record import JobRecord, JobSpec, JobState
+from app.jobs.running import Running, RunningChunk
 from app.outputs.names import NameRefused, check_name, natural_key
 from app.outputs.names import safe_stem as folder_stem
 from app.settings import Settings, SettingsError, load_settings
@@ -211,7 +212,7 @@ def records(draw: st.DrawFn) -> JobRecord:
             reason=TEXT,
             done=st.just(at(0)),
             failed=st.just(at(1)),
-            running=st.just(tuple(RunningChunk(f"a-{place}", at(place)) for place in (2, 3) if at(place))),
+            running=st.just(Running(RunningChunk(f"a-{place}", at(place)) for place in (2, 3) if at(place))),
             strikes=st.lists(POSITIONS, max_size=3).map(
                 lambda levels: tuple(IndexSet.of(level & set(range(len(frames)))) for level in levels)
             ),

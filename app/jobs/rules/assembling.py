@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from app.jobs.events import AttemptFailed
-from app.jobs.record import JobRecord, RunningChunk
+from app.jobs.record import JobRecord
 from app.jobs.rules.outcomes import Outcome
-from app.jobs.rules.settling import HOPELESS, MAX_ATTEMPTS, end, note_error, running_without, settle, strike
+from app.jobs.rules.settling import HOPELESS, MAX_ATTEMPTS, end, note_error, settle, strike, without
+from app.jobs.running import RunningChunk
 from client.models import JobStatus
 
 
 def assembly_failed(record: JobRecord, chunk: RunningChunk, event: AttemptFailed) -> Outcome:
     """The parts are kept. Those that do not go with the others are rendered again, and then it is tried again."""
     failures = record.state.assembly_failures + 1
-    running = running_without(record, chunk)
-    record = record.with_state(running=running, assembly_failures=failures, cause=event.cause.value)
+    record = without(record, chunk).with_state(assembly_failures=failures, cause=event.cause.value)
     if record.state.ending is None and event.refused:
         record = record.with_state(done=record.state.done - event.refused)
         return settle(strike(record, event.refused, event.cause, event.message), (), ended_at=event.at)

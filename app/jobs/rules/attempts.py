@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from app.jobs.events import (
     AttemptEnded,
     AttemptFailed,
@@ -18,20 +16,19 @@ from app.jobs.events import (
     JobEvent,
     StopAttempts,
 )
-from app.jobs.record import JobRecord, RunningChunk
+from app.jobs.record import JobRecord
 from app.jobs.rules.assembling import assembly_failed
 from app.jobs.rules.outcomes import ImpossibleEvent, Outcome
 from app.jobs.rules.settling import (
     HOPELESS,
     MAX_FRUITLESS,
-    chunk_of,
     give_up,
     note_error,
-    running_without,
-    running_without_frames,
     settle,
     strike,
+    without,
 )
+from app.jobs.running import RunningChunk
 from client.models import JobStatus as S
 from engines.contract import FailureCause
 from engines.frames import IndexSet
@@ -49,10 +46,14 @@ def attempt_started(record: JobRecord, event: JobEvent) -> Outcome:
     elif not event.positions or event.positions - free:
         raise ImpossibleEvent(record, event, "some of these frames are not waiting")
     state = record.state
+    if state.running.get(event.attempt) is not None:
+        raise ImpossibleEvent(record, event, "it has begun already")
+    chunk = RunningChunk(event.attempt, event.positions, event.at, event.assembles, event.node)
     return record.with_state(
+        free=record.free - event.positions,
         status=S.RUNNING,
         reason="putting its parts together" if event.assembles else "rendering",
-        running=(*state.running, RunningChunk(event.attempt, event.positions, event.at, event.assembles, event.node)),
+        running=state.running.begun(chunk),
         attempts=state.attempts + 1,
         started=state.started if state.started is not None else event.at,
     ), ()
@@ -66,7 +67,7 @@ def not_waiting(record: JobRecord, event: JobEvent) -> Outcome:
 def frames_verified(record: JobRecord, event: JobEvent) -> Outcome:
     """Frames are there."""
     assert isinstance(event, FramesVerified)
-    chunk = chunk_of(record, event.attempt)
+    chunk = record.state.running.get(event.attempt)
     if chunk is None:
         return record, ()
     if event.positions - record.spec.frames.all_positions():
@@ -75,9 +76,10 @@ def frames_verified(record: JobRecord, event: JobEvent) -> Outcome:
     fresh = event.positions & chunk.positions
     if not fresh:
         return record, ()
-    running, robbed = running_without_frames(record, fresh, event.attempt)
+    running, robbed = record.state.running.through(fresh, event.attempt)
     effects = (StopAttempts(robbed, "others were faster with its frames"),) if robbed else ()
     return record.with_state(
+        free=record.free,
         done=record.state.done | fresh,
         failed=record.state.failed - fresh,
         running=running,
@@ -94,12 +96,12 @@ def attempt_ended(record: JobRecord, event: JobEvent) -> Outcome:
     effects: tuple[Effect, ...] = ()
     if event.verified is not None:
         record, effects = frames_verified(record, event.verified)
-    chunk = chunk_of(record, event.attempt)
+    chunk = record.state.running.get(event.attempt)
     if chunk is None:
         return record, effects
     if chunk.positions:
         raise ImpossibleEvent(record, event, "not all its frames are verified")
-    record = record.with_state(running=running_without(record, chunk), fruitless=0)
+    record = without(record, chunk).with_state(fruitless=0)
     if chunk.assembles:
         files = record.state.file_count if event.files is None else event.files
         record = record.with_state(assembled=True, assembly_failures=0, file_count=files)
@@ -111,26 +113,24 @@ def attempt_ended(record: JobRecord, event: JobEvent) -> Outcome:
 def frame_failed(record: JobRecord, event: JobEvent) -> Outcome:
     """One frame failed; its attempt goes on."""
     assert isinstance(event, FrameFailed)
-    chunk = chunk_of(record, event.attempt)
+    chunk = record.state.running.get(event.attempt)
     if chunk is None or event.position not in chunk.positions:
         return record, ()
     position = IndexSet.span(event.position, event.position)
-    left = replace(chunk, positions=chunk.positions - position)
-    record = record.with_state(running=tuple(left if item is chunk else item for item in record.state.running))
+    record = record.with_state(running=record.state.running.less(event.attempt, position))
     return strike(record, position, event.cause, event.message), ()
 
 
 def attempt_failed(record: JobRecord, event: JobEvent) -> Outcome:
     """An attempt is over without all its frames, and somebody is to blame."""
     assert isinstance(event, AttemptFailed)
-    chunk = chunk_of(record, event.attempt)
+    chunk = record.state.running.get(event.attempt)
     if chunk is None:
         return record, ()
     if chunk.assembles:
         return assembly_failed(record, chunk, event)
     state = record.state
-    running = running_without(record, chunk)
-    record = record.with_state(running=running, fruitless=state.fruitless + 1, cause=event.cause.value)
+    record = without(record, chunk).with_state(fruitless=state.fruitless + 1, cause=event.cause.value)
     if state.ending is not None:
         return settle(record, (), ended_at=event.at)
     if event.cause in HOPELESS:
@@ -150,20 +150,19 @@ def attempt_failed(record: JobRecord, event: JobEvent) -> Outcome:
 def attempt_released(record: JobRecord, event: JobEvent) -> Outcome:
     """An attempt was stopped by us: nobody is to blame."""
     assert isinstance(event, AttemptReleased)
-    chunk = chunk_of(record, event.attempt)
+    chunk = record.state.running.get(event.attempt)
     if chunk is None:
         return record, ()
-    record = record.with_state(running=running_without(record, chunk))
-    return settle(record, (), ended_at=event.at, reason=event.reason)
+    return settle(without(record, chunk), (), ended_at=event.at, reason=event.reason)
 
 
 def attempt_held(record: JobRecord, event: JobEvent) -> Outcome:
     """An attempt cannot go on before there is space on the disk."""
     assert isinstance(event, AttemptHeld)
-    chunk = chunk_of(record, event.attempt)
+    chunk = record.state.running.get(event.attempt)
     if chunk is None:
         return record, ()
-    record = record.with_state(running=running_without(record, chunk), cause=FailureCause.DISK.value)
+    record = without(record, chunk).with_state(cause=FailureCause.DISK.value)
     if record.waiting_positions() or record.needs_assembly:
         record = note_error(record, event.reason).with_state(needs_space=True)
         return settle(record, (AwaitSpace(),), ended_at=event.at)
@@ -174,7 +173,7 @@ def frames_lost(record: JobRecord, event: JobEvent) -> Outcome:
     """Frames that were there are not any more."""
     assert isinstance(event, FramesLost)
     lost = event.positions - (event.positions - record.state.done)
-    if chunk_of(record, event.attempt) is None or not lost:
+    if record.state.running.get(event.attempt) is None or not lost:
         return record, ()
     record = record.with_state(done=record.state.done - lost, file_count=event.files)
     # Blamed, so that it ends: whoever takes the files away may go on doing so.

@@ -5,11 +5,10 @@ Parts of rules: every rule that takes an attempt or a frame away from a job come
 
 from __future__ import annotations
 
-from dataclasses import replace
-
 from app.jobs.events import Effect, Ended, Queue, StopAttempts
-from app.jobs.record import JobRecord, RunningChunk
+from app.jobs.record import JobRecord
 from app.jobs.rules.outcomes import Outcome
+from app.jobs.running import NOBODY, RunningChunk
 from client.models import JobStatus as S
 from engines.contract import FailureCause
 from engines.frames import IndexSet
@@ -25,33 +24,11 @@ HOPELESS = frozenset({FailureCause.BAD_OPTION, FailureCause.MISSING_ASSET})
 """Causes that no retry can mend."""
 
 
-def chunk_of(record: JobRecord, attempt: str) -> RunningChunk | None:
-    """What an attempt has claimed; None if it is not, or no longer, the job's own."""
-    return next((chunk for chunk in record.state.running if chunk.attempt == attempt), None)
-
-
-def running_without(record: JobRecord, chunk: RunningChunk) -> tuple[RunningChunk, ...]:
-    """The claims of all other attempts."""
-    return tuple(item for item in record.state.running if item is not chunk)
-
-
-def running_without_frames(
-    record: JobRecord, frames: IndexSet, by: str
-) -> tuple[tuple[RunningChunk, ...], tuple[str, ...]]:
-    """The chunks without these frames, and the attempts besides ``by`` that have none left because of it."""
-    running: list[RunningChunk] = []
-    robbed: list[str] = []
-    lowest, highest = frames.spans[0][0], frames.spans[-1][1]
-    for chunk in record.state.running:
-        spans = chunk.positions.spans
-        if not spans or spans[-1][1] < lowest or spans[0][0] > highest:  # thousands of nodes, and one frame came
-            running.append(chunk)
-            continue
-        left = chunk.positions - frames
-        running.append(replace(chunk, positions=left))
-        if not left and chunk.attempt != by:
-            robbed.append(chunk.attempt)
-    return tuple(running), tuple(robbed)
+def without(record: JobRecord, chunk: RunningChunk) -> JobRecord:
+    """The job without an attempt; what only that one had is free."""
+    running = record.state.running
+    freed = running.only_of(chunk.attempt) - record.state.failed
+    return record.with_state(free=record.free | freed, running=running.over(chunk.attempt))
 
 
 def note_error(record: JobRecord, message: str) -> JobRecord:
@@ -115,7 +92,7 @@ def end_soon(record: JobRecord, status: S, reason: str, at: float, effects: tupl
 def end(record: JobRecord, status: S, reason: str, at: float, effects: tuple[Effect, ...] = ()) -> Outcome:
     """The job has ended."""
     record = record.with_state(
-        status=status, reason=reason, running=(), needs_space=False, ended=at, ending=None, ending_reason=""
+        status=status, reason=reason, running=NOBODY, needs_space=False, ended=at, ending=None, ending_reason=""
     )
     return record, (*effects, Ended(status, reason))
 

@@ -17,6 +17,7 @@ from app.jobs.events import (
 from app.jobs.record import JobRecord
 from app.jobs.rules.outcomes import Outcome
 from app.jobs.rules.settling import backoff, settle
+from app.jobs.running import Running
 from client.models import JobStatus as S
 
 
@@ -69,7 +70,7 @@ def space_found(record: JobRecord, event: JobEvent) -> Outcome:
 def reconciled(record: JobRecord, event: JobEvent) -> Outcome:
     """The service has started, and looked what is really there."""
     assert isinstance(event, Reconciled)
-    kept = tuple(
+    kept = Running(
         replace(chunk, positions=chunk.positions - event.done)
         for chunk in record.state.running
         if chunk.attempt in event.kept

@@ -70,8 +70,8 @@ def retry_ended(record: JobRecord, event: JobEvent) -> Outcome:
     whole = not missing and (event.assembled or not spec.parts or not spec.assembles)
     if whole and record.status is S.COMPLETED:
         return record, ()
-    fresh = {"failed": NO_FRAMES, "strikes": (), "fruitless": 0, "cause": "", "needs_space": False}
-    record = record.with_state(done=done, file_count=files, assembled=event.assembled, assembly_failures=0, **fresh)
+    record = record.with_state(failed=NO_FRAMES, strikes=(), fruitless=0, cause="", needs_space=False)
+    record = record.with_state(done=done, file_count=files, assembled=event.assembled, assembly_failures=0)
     if whole:
         return end(record, S.COMPLETED, f"all {len(done)} frames are verified", event.at)
     noun = "frame" if missing == 1 else "frames"
