@@ -104,7 +104,9 @@ class IndexSet:
         return at >= 0 and self.spans[at][0] <= position <= self.spans[at][1]
 
     def __or__(self, other: IndexSet) -> IndexSet:
-        few, many = sorted((self.spans, other.spans), key=len)
+        if not other.spans:
+            return self
+        few, many = (self.spans, other.spans) if len(self.spans) <= len(other.spans) else (other.spans, self.spans)
         if len(few) > _FEW:
             return IndexSet.union((self, other))
         for first, last in few:
@@ -115,6 +117,8 @@ class IndexSet:
         return IndexSet(many)
 
     def __sub__(self, other: IndexSet) -> IndexSet:
+        if not self.spans or not other.spans:
+            return self
         if len(other.spans) > _FEW:
             return IndexSet(tuple(piece for span in self.spans for piece in _rest(span, other.spans)))
         left = self.spans
@@ -126,8 +130,12 @@ class IndexSet:
         return IndexSet(left)
 
     def __and__(self, other: IndexSet) -> IndexSet:
-        few, many = sorted((self, other), key=lambda one: len(one.spans))
-        return few - (few - many)
+        few, many = (self.spans, other.spans) if len(self.spans) <= len(other.spans) else (other.spans, self.spans)
+        kept: list[tuple[int, int]] = []
+        for first, last in few:
+            begin, end = _touched(many, first, last)
+            kept += [(max(first, span[0]), min(last, span[1])) for span in many[begin:end]]
+        return IndexSet(tuple(kept))
 
     def first_run(self, most: int) -> IndexSet:
         """The first unbroken run of positions, cut to at most ``most`` of them."""
@@ -287,6 +295,10 @@ class FrameSet:
     def all_positions(self) -> IndexSet:
         """Every position of the set."""
         return IndexSet.span(0, len(self) - 1)
+
+    def has_positions(self, positions: IndexSet) -> bool:
+        """Whether all of these are positions of the set."""
+        return not positions or (positions.spans[0][0] >= 0 and positions.spans[-1][1] < len(self))
 
     def frames_at(self, positions: IndexSet) -> tuple[int, ...]:
         """The frame numbers at these positions, in render order."""

@@ -57,15 +57,22 @@ def state_bytes(record: JobRecord) -> bytes:
     plain = {name: getattr(state, name) for name in _PLAIN_STATE}
     plain["status"] = state.status.value
     plain["ending"] = state.ending.value if state.ending is not None else None
-    plain["done"], plain["failed"] = notation(state.done), notation(state.failed)
-    plain["running"] = [
-        (chunk.attempt, notation(chunk.positions), chunk.began, chunk.assembles, chunk.node) for chunk in state.running
-    ]
+    plain["done"], plain["failed"] = record.done_notation, notation(state.failed)
+    plain["running"] = [orjson.Fragment(_chunk_bytes(chunk, record.spec.frames)) for chunk in state.running]
     plain["strikes"] = [notation(struck) for struck in state.strikes]
     plain["children_ended"] = dict(state.children_ended)
     pace = state.pace
     plain["pace"] = None if pace is None else (pace.mean, pace.deviation, pace.count)
     return orjson.dumps(plain)
+
+
+def _chunk_bytes(chunk: RunningChunk, frames: FrameSet) -> bytes:
+    """A chunk as JSON: kept with it, for most of thousands are the same after every change of their job."""
+    if chunk.encoded is None:
+        plain = (chunk.attempt, frames.notation(chunk.positions), chunk.began, chunk.assembles, chunk.node)
+        object.__setattr__(chunk, "encoded", orjson.dumps(plain))
+    assert chunk.encoded is not None
+    return chunk.encoded
 
 
 def record_from(spec: bytes, state: bytes) -> JobRecord:
@@ -157,7 +164,7 @@ def wire_bytes(record: JobRecord, progress: JobProgress = IDLE, held: str = "", 
             "start_frame": shown.frames.lowest,
             "end_frame": shown.frames.highest,
             "total_frames": len(shown.frames),
-            "done_frames": shown.frames.notation(shown.done),
+            "done_frames": record.done_notation if shown.done is state.done else shown.frames.notation(shown.done),
             "failed_frames": shown.frames.notation(shown.failed),
             "frames_done": len(shown.done),
             "percent_complete": round(100.0 * in_work / total, 2),

@@ -169,6 +169,11 @@ class JobRecord:
             return self.counted
         return self.spec.frames.all_positions() - self.state.done - self.state.failed - self.state.running.held
 
+    @cached_property
+    def done_notation(self) -> str:
+        """The frames that are done, in the field's notation."""
+        return self.spec.frames.notation(self.state.done)
+
     @property
     def needs_assembly(self) -> bool:
         """Whether all its parts are there and nobody has put them together or is doing so."""

@@ -7,7 +7,7 @@ what is held twice, is therefore carried from one to the next, and never counted
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from engines.frames import IndexSet
 
@@ -23,6 +23,7 @@ class RunningChunk:
     began: float | None = None  # seconds since 1970
     assembles: bool = False  # whether it puts the parts of the job together
     node: str = ""  # name of the node that renders it, if it is another one
+    encoded: bytes | None = field(default=None, init=False, repr=False, compare=False)  # kept by app.jobs.codec
 
 
 class Running:

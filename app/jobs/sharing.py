@@ -11,8 +11,8 @@ Here and in the rules a job is a set of *positions*; that they are frames matter
 from __future__ import annotations
 
 import statistics
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from bisect import insort
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -138,76 +138,131 @@ class Takeover:
     whole: bool  # they are all that it has, and it has not begun: it need not keep them
 
 
+@dataclass(slots=True, eq=False)
+class _Candidate:
+    """An attempt of which something may be taken."""
+
+    busy: Busy
+    alone: IndexSet  # what it has and no other
+    wait: float  # seconds until its node begins it; 0 if it has
+    count: int = 0  # of ``alone``
+    bound: float = 0.0  # seconds until it is through with them: no slot saves more
+
+    def left_with(self, alone: IndexSet, now: float) -> _Candidate:
+        """The same with other frames alone."""
+        self.alone, self.count = alone, len(alone)
+        seconds = self.busy.seconds_per_frame
+        if seconds is None:
+            self.bound = float("inf")
+        elif self.busy.begun:
+            self.bound = _left(self.busy, alone, seconds, now)
+        else:
+            self.bound = self.wait + self.count * seconds
+        return self
+
+
 class Late:
-    """What is under way of a job near its end, looked at once for all slots that are free.
+    """What is under way of a job near its end, looked at once for all slots that are free: what has been taken of it is
+    remembered. Those that take longest come first, so that who looks need not look at all of them.
 
     Args:
         busy: every attempt of the job that is under way.
+        shared: positions that more than one of them has.
         now: by the clock of :attr:`Busy.since`.
     """
 
-    def __init__(self, busy: Sequence[Busy], now: float) -> None:
+    def __init__(self, busy: Sequence[Busy], shared: IndexSet, now: float) -> None:
         self._now = now
-        seen = Counter(position for one in busy for position in _looked_at(one))
-        before: dict[str, float] = {}  # by node: until it is through with something
+        through: dict[str, float] = {}  # by node: seconds until it is through with something
         for one in busy:
             if one.begun and one.positions and one.seconds_per_frame is not None:
                 left = _left(one, one.positions, one.seconds_per_frame, now)
-                before[one.node] = min(left, before.get(one.node, left))
-        self._candidates: list[tuple[Busy, IndexSet, float | None]] = []
+                through[one.node] = min(left, through.get(one.node, left))
+        begun: list[_Candidate] = []
+        waiting: list[_Candidate] = []
         for one in busy:
-            alone = one.positions
-            if any(seen[position] > 1 for position in _looked_at(one)):
-                if not one.begun:
-                    continue
-                alone = IndexSet.of(position for position in one.positions if seen[position] == 1)
-            if alone:
-                self._candidates.append((one, alone, before.get(one.node)))
+            alone = one.positions - shared
+            if not alone or (not one.begun and len(alone) < len(one.positions)):
+                continue
+            if one.begun:
+                begun.append(_Candidate(one, alone, 0.0).left_with(alone, now))
+                continue
+            waited = max(now - one.since, 0.0)
+            if one.node in through or waited >= PATIENCE_SECONDS:  # else it has only just been given: about to begin
+                waiting.append(_Candidate(one, alone, through.get(one.node, waited)).left_with(alone, now))
+        self._begun = sorted(begun, key=_longest_first)
+        self._waiting = sorted(waiting, key=_longest_first)
         self._useless = float("inf")  # a slot that takes so long for a frame, or longer, finds nothing
+        self._useless_unknown = False  # nor does one of which nothing is known
 
     def takeover(self, idle: Hand) -> Takeover | None:
         """What a slot for which nothing is left should take of the others, if anything: what has not been begun, else
         the end of what would take longest without it. No frame is given to more than two."""
-        if idle.seconds_per_frame is not None and idle.seconds_per_frame >= self._useless:
+        pace = idle.seconds_per_frame
+        if self._useless_unknown if pace is None else pace >= self._useless:
             return None
-        best: tuple[bool, float, Takeover] | None = None
-        for one, alone, before in self._candidates:
-            theirs = one.seconds_per_frame if one.seconds_per_frame is not None else idle.seconds_per_frame
-            if one.node == idle.node or theirs is None:  # or nobody knows anything: it may be about to end
-                continue
-            mine = idle.seconds_per_frame if idle.seconds_per_frame is not None else theirs
-            if one.begun:
-                number = max(1, min(len(alone), int(len(alone) * theirs / (theirs + mine))))
-                if one.whole:
-                    number = len(alone)
-                gain = _left(one, alone, theirs, self._now) - number * mine - HANDOVER_SECONDS
-                if gain > 0 and (best is None or (False, gain) > best[:2]):
-                    best = (False, gain, Takeover(one.attempt, alone.last(number), False))
-                continue
-            waited = max(self._now - one.since, 0.0)
-            if before is None and waited < PATIENCE_SECONDS:
-                continue  # it has only just been given, and is about to begin
-            gain = (waited if before is None else before) + len(alone) * theirs - mine - HANDOVER_SECONDS
-            if gain > 0 and (best is None or (True, gain) > best[:2]):
-                best = (True, gain, Takeover(one.attempt, alone, True))
-        if best is None:
-            if idle.seconds_per_frame is not None:
-                self._useless = idle.seconds_per_frame
-            return None
-        return best[2]
+        if (found := self._best(self._waiting, idle, self._gain_of_waiting)) is not None:
+            self._waiting.remove(found)
+            return Takeover(found.busy.attempt, found.alone, True)
+        if (found := self._best(self._begun, idle, self._gain_of_begun)) is not None:
+            taken = found.alone.last(_part(found, idle))
+            self._begun.remove(found)
+            if alone := found.alone - taken:
+                insort(self._begun, found.left_with(alone, self._now), key=_longest_first)
+            return Takeover(found.busy.attempt, taken, False)
+        if pace is None:
+            self._useless_unknown = True
+        else:
+            self._useless = pace
+        return None
+
+    def _best(
+        self, candidates: Sequence[_Candidate], idle: Hand, gain_of: Callable[[_Candidate, Hand], float]
+    ) -> _Candidate | None:
+        """The one of which most is gained, in seconds, if anything is."""
+        best, most = None, 0.0
+        for one in candidates:
+            if one.bound - HANDOVER_SECONDS <= most:
+                break
+            if one.busy.node == idle.node or (one.busy.seconds_per_frame is None and idle.seconds_per_frame is None):
+                continue  # or nobody knows anything: it may be about to end
+            if (gain := gain_of(one, idle)) > most:
+                best, most = one, gain
+        return best
+
+    def _gain_of_waiting(self, one: _Candidate, idle: Hand) -> float:
+        theirs, mine = _paces(one, idle)
+        return one.wait + one.count * theirs - mine - HANDOVER_SECONDS
+
+    def _gain_of_begun(self, one: _Candidate, idle: Hand) -> float:
+        theirs, mine = _paces(one, idle)
+        return _left(one.busy, one.alone, theirs, self._now) - _part(one, idle) * mine - HANDOVER_SECONDS
 
 
-_LOOKED_AT = 10_000
-"""Attempts with more frames than this are not looked at frame by frame; near the end none has."""
+def _longest_first(one: _Candidate) -> float:
+    return -one.bound
 
 
-def _looked_at(one: Busy) -> Iterable[int]:
-    return one.positions if len(one.positions) <= _LOOKED_AT else ()
+def _paces(one: _Candidate, idle: Hand) -> tuple[float, float]:
+    """Seconds per frame of who has it and of who would take it; of whom nothing is known, the same as of the other."""
+    theirs, mine = one.busy.seconds_per_frame, idle.seconds_per_frame
+    if theirs is None:
+        theirs = mine
+    assert theirs is not None
+    return theirs, theirs if mine is None else mine
+
+
+def _part(one: _Candidate, idle: Hand) -> int:
+    """How many of its frames another slot should take, so that both end together; of a part all."""
+    if one.busy.whole:
+        return one.count
+    theirs, mine = _paces(one, idle)
+    return max(1, min(one.count, int(one.count * theirs / (theirs + mine))))
 
 
 def takeover(idle: Hand, busy: Sequence[Busy], now: float) -> Takeover | None:
     """See :meth:`Late.takeover`, for one slot."""
-    return Late(busy, now).takeover(idle)
+    return Late(busy, IndexSet.shared(one.positions for one in busy), now).takeover(idle)
 
 
 def _left(one: Busy, positions: IndexSet, seconds: float, now: float) -> float:

@@ -31,7 +31,8 @@ from app.jobs.events import (
 from app.jobs.queries import SubjobRow
 from app.jobs.record import JobRecord
 from app.jobs.store import Store
-from app.peers.choosing import Choosing
+from app.peers.choosing import LOOK_SECONDS, Choosing
+from app.peers.own_ground import OwnGround
 from app.peers.peer import Peer, PeerChange
 from app.peers.registry import Peers
 from app.peers.remote import RemoteAttempt, frames_of, job_of, update_from
@@ -43,10 +44,10 @@ from engines.frames import IndexSet
 
 log = structlog.get_logger(__name__)
 
-LOOK_SECONDS: Final = 0.5
-"""So often it is looked whether something should be rendered twice, while shares are out."""
 PLAN_SECONDS: Final = 0.02
 """The least time between two looks at who could have more."""
+REST: Final = 4.0
+"""So many times as long as such a look takes nothing is looked at after it: there are other things to do."""
 RETURN_SECONDS: Final = 12.0
 """After our restart, nodes that have shares of ours get so long to be reached."""
 _GONE: Final = {
@@ -68,10 +69,11 @@ class Lanes(Shares):
         self._returning: dict[str, SubjobRow] = {}  # attempts of the time before, whose nodes are not reached yet
         self.asking: set[str] = set()  # ids of nodes that are back and are asked what they have
         self._closing = False
-        self._choosing = Choosing(self)
+        self._choosing = Choosing(OwnGround(self))
         self._jobs.on_effect(self._effect)
         self._jobs.on_event(self._event)
         peers.on_change(self._peer_changed)
+        peers.on_beat(lambda node, beat: self._choosing.look_at(node))  # it may rest now, or have more slots
         supervisor.share = self._choosing.local_share
         supervisor.spare = self._choosing.spare
         supervisor.late_job = self._choosing.late_job
@@ -111,17 +113,30 @@ class Lanes(Shares):
     # --- giving ------------------------------------------------------------------------------------------------------
 
     async def _plan_always(self) -> None:
+        took = 0.0
         while True:
             try:
                 async with asyncio.timeout(LOOK_SECONDS if self.offered else None):
                     await self._wake.wait()
             except TimeoutError:
                 pass
-            await asyncio.sleep(PLAN_SECONDS)  # what happens together is looked at together
+            await asyncio.sleep(max(PLAN_SECONDS, REST * took))  # what happens together is looked at together
             self._wake.clear()
             if self._closing:
                 return
+            began = time.monotonic()
             self._choosing.plan()
+            took = time.monotonic() - began
+
+    def _may_have_room(self, node: str) -> None:
+        self._choosing.look_at(node)
+        super()._may_have_room(node)
+
+    def _offer(self, record: JobRecord) -> None:
+        """A job may have frames to give."""
+        if record.id not in self.offered:
+            self.offered[record.id] = None
+            self._choosing.look_at_all()
 
     def begin(self, peer: Peer, record: JobRecord, positions: IndexSet, *, twice: bool) -> RemoteAttempt:
         """Give frames to a node."""
@@ -166,13 +181,12 @@ class Lanes(Shares):
         begun = remote.begun
         remote.heard(update)
         if remote.begun and not begun:
-            self._wake.set()
+            self._may_have_room(node_id)
         self._jobs.progress(job_id, remote.work.progress(remote.attempt, *remote.progress()))
         return SubjobAnswer(wanted=record.spec.frames.notation(remote.wanted()), known=True)
 
     def _by_subjob(self, node_id: str, subjob: str) -> RemoteAttempt | None:
-        found = (one for one in self.remotes.values() if one.subjob == subjob and one.node == node_id)
-        return next(found, None)
+        return next((one for one in self.of_node(node_id) if one.subjob == subjob), None)
 
     def _take_up(self, record: JobRecord, attempt: str, node_id: str, update: SubjobUpdate) -> RemoteAttempt | None:
         """A node that was given up, or is new to us since our start, tells of a subjob: take it up again."""
@@ -237,7 +251,7 @@ class Lanes(Shares):
             log.info("a node cannot be asked what it has", node=peer.name, reason=str(error))
         finally:
             self.asking.discard(peer.id)
-            self._wake.set()
+            self._may_have_room(peer.id)
 
     async def _await_return(self) -> None:
         """Nodes that are not there in time after our start count as away."""
@@ -251,11 +265,21 @@ class Lanes(Shares):
 
     def told(self, record: JobRecord) -> list[str]:
         """What other nodes have of a job, and why others have nothing, a sentence each."""
-        return self._choosing.told(record)
+        told: list[str] = []
+        for peer in self.peers.all():
+            has = [one for one in self.of_node(peer.id) if one.job == record.id]
+            for one in has:
+                does = "renders" if one.begun else "is about to render"
+                told.append(f"{peer.name} {does} frames {record.spec.frames.notation(one.wanted())[:200]}.")
+            if not has and not peer.usable:
+                told.append(f"{peer.name} does not help: {peer.reason or peer.state.value}.")
+            elif not has and (why := self._choosing.why_not(record, peer)):
+                told.append(f"{peer.name} does not help: {why}.")
+        return told
 
     def _effect(self, record: JobRecord, effect: Effect) -> None:
         if isinstance(effect, Queue):
-            self.offered[record.id] = None
+            self._offer(record)
             self._wake.set()
         elif isinstance(effect, StopAttempts):
             for attempt in effect.attempts:
@@ -265,6 +289,7 @@ class Lanes(Shares):
                     self._release_row(row, effect.reason)
         elif isinstance(effect, Ended):
             self.offered.pop(record.id, None)
+            self._choosing.forget(record.id)
             self.standing.pop(record.id, None)
             self.troubles.forget(record.id)
             for attempt in [one for one, row in self._loose.items() if row.job == record.id]:
@@ -279,7 +304,7 @@ class Lanes(Shares):
             if isinstance(event, AttemptEnded) and event.then is not None:
                 self.since[event.then.attempt] = time.monotonic()
         if record.state.running:
-            self.offered[record.id] = None
+            self._offer(record)
 
     def _peer_changed(self, change: PeerChange) -> None:
         if change.state is NodeState.ONLINE:
@@ -292,7 +317,7 @@ class Lanes(Shares):
             if peer is not None and loose:
                 self.asking.add(change.node_id)
                 self._spawn(self._ask_what_it_has(peer, loose), f"ask {peer.name} what it has")
-            self._wake.set()
+            self._may_have_room(change.node_id)
             return
         for remote in self.of_node(change.node_id):
             self.release(remote, f"{remote.peer.name} {_GONE[change.state]}", loose=change.state in _MAY_RETURN)

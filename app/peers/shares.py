@@ -6,7 +6,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterator
+from collections.abc import Callable, Coroutine
 
 import structlog
 
@@ -55,6 +55,7 @@ class Shares:
     def __init__(self, supervisor: Supervisor, peers: Peers) -> None:
         self.bring: Bring | None = None
         self.remotes: dict[str, RemoteAttempt] = {}  # by attempt
+        self._of_node: dict[str, dict[str, RemoteAttempt]] = {}  # by node and attempt
         self.since: dict[str, float] = {}  # when an attempt's last frame came, or it began, by time.monotonic()
         self.standing: dict[str, dict[str, Standing]] = {}  # by job and node
         self.troubles = Troubles()
@@ -106,6 +107,7 @@ class Shares:
 
     def _follow(self, remote: RemoteAttempt, committed: asyncio.Future[None]) -> None:
         self.remotes[remote.attempt] = remote
+        self._of_node.setdefault(remote.node, {})[remote.attempt] = remote
         self._spawn(self._run(remote, committed), f"subjob of {remote.attempt}")
 
     async def _run(self, remote: RemoteAttempt, committed: asyncio.Future[None]) -> None:
@@ -117,7 +119,7 @@ class Shares:
             remote.work.attempt_over(remote.attempt)
             self.supervisor.discard(self.supervisor.folders.attempt(remote.job, remote.attempt))
             await self.supervisor.leave(remote.job)
-            self._wake.set()
+            self._may_have_room(remote.node)
 
     # --- what comes back -----------------------------------------------------------------------------------------
 
@@ -256,9 +258,17 @@ class Shares:
     def _forget(self, remote: RemoteAttempt) -> None:
         if self.remotes.get(remote.attempt) is remote:
             del self.remotes[remote.attempt]
+            of_node = self._of_node[remote.node]
+            del of_node[remote.attempt]
+            if not of_node:
+                del self._of_node[remote.node]
         self.since.pop(remote.attempt, None)
+        self._may_have_room(remote.node)
+
+    def _may_have_room(self, node: str) -> None:
+        """A node may take something now."""
         self._wake.set()
 
-    def of_node(self, node_id: str) -> Iterator[RemoteAttempt]:
+    def of_node(self, node_id: str) -> list[RemoteAttempt]:
         """What a node has."""
-        return (one for one in list(self.remotes.values()) if one.node == node_id)
+        return list(self._of_node.get(node_id, {}).values())

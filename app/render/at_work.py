@@ -14,6 +14,8 @@ from app.render.logs import JobLog
 
 TIMINGS = 64
 """Frames whose times are remembered for the median."""
+_MOST_TOLD = 300
+"""Characters of what is told of the attempts that are under way."""
 
 
 @dataclass(slots=True)
@@ -26,7 +28,9 @@ class JobAtWork:
     quiet: asyncio.Event = field(default_factory=asyncio.Event)
     seconds: deque[float] = field(default_factory=lambda: deque(maxlen=TIMINGS))
     _of_node: dict[str, deque[float]] = field(default_factory=dict)
+    _medians: dict[str, float] = field(default_factory=dict)  # of those, until the next frame comes
     _progress: dict[str, tuple[float, str]] = field(default_factory=dict)  # by attempt
+    _partial: float = 0.0  # the sum of their fractions
 
     def frame_took(self, seconds: float | None, node: str = "") -> float | None:
         """Note the time of a frame, in seconds, and the id of the node that rendered it; empty: this one. Returns the
@@ -34,12 +38,17 @@ class JobAtWork:
         if seconds is not None:
             self.seconds.append(seconds)
             self._of_node.setdefault(node, deque(maxlen=TIMINGS)).append(seconds)
+            self._medians.pop(node, None)
         return self.median
 
     def median_of(self, node: str) -> float | None:
         """Seconds that a frame took on one node."""
-        seconds = self._of_node.get(node)
-        return statistics.median(seconds) if seconds else None
+        if node not in self._medians:
+            seconds = self._of_node.get(node)
+            if not seconds:
+                return None
+            self._medians[node] = statistics.median(seconds)
+        return self._medians[node]
 
     @property
     def median(self) -> float | None:
@@ -63,10 +72,24 @@ class JobAtWork:
 
     def progress(self, attempt: str, fraction: float, current: str) -> JobProgress:
         """Note how far an attempt is (frames). Returns the progress of the job."""
+        self._partial += fraction - self.of_attempt(attempt)[0]
         self._progress[attempt] = (fraction, current)
-        parts = self._progress.values()
-        return JobProgress(sum(part[0] for part in parts), "; ".join(part[1] for part in parts if part[1])[:300])
+        return JobProgress(self._partial, self._current())
+
+    def _current(self) -> str:
+        """What the first of the attempts do: there may be thousands."""
+        told, length = list[str](), 0
+        for _, current in self._progress.values():
+            if current:
+                told.append(current)
+                length += len(current) + 2
+            if length > _MOST_TOLD:
+                break
+        return "; ".join(told)[:_MOST_TOLD]
 
     def attempt_over(self, attempt: str) -> None:
         """Forget the progress of an attempt."""
+        self._partial -= self.of_attempt(attempt)[0]
         self._progress.pop(attempt, None)
+        if not self._progress:
+            self._partial = 0.0

@@ -3,100 +3,18 @@
 from __future__ import annotations
 
 import json
-import os
-import subprocess
-import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 
-from app.cli.own_service import scrubbed
-from client.models import NodeList, NodeState, PeerNode
-from tests.peers.farm import QUICK, SECRET
-from tests.support.network import Machine, studio, why_not
+from client.models import NodeState
+from tests.peers.farm import SECRET
+from tests.peers.machines import Node, nodes, online
+from tests.support.network import studio, why_not
 
 REASON = why_not()
 pytestmark = [pytest.mark.slow, pytest.mark.skipif(bool(REASON), reason=REASON or "it can")]
-
-COMMAND = [sys.executable, "-m", "app.cli"]
-
-
-class Node:
-    """A service on a machine, and the command line there."""
-
-    def __init__(self, machine: Machine, folder: Path, name: str, **settings: str) -> None:
-        self.machine = machine
-        self.folder = folder / name
-        self.environment = {
-            **scrubbed(os.environ),
-            **QUICK,
-            "ZORDON_NAME": name,
-            "ZORDON_DATA_DIR": str(self.folder),
-            "ZORDON_LAN": "true",
-            "ZORDON_WORKER": "1",
-            "COLUMNS": "200",
-            **settings,
-        }
-        self.process: subprocess.Popen[bytes] | None = None
-
-    def start(self) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "service.log").open("ab") as log:
-            self.process = subprocess.Popen(
-                [*self.machine.prefix, *COMMAND, "serve"],
-                env=self.environment,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-            )
-
-    def end(self, kill: bool = False) -> None:
-        if self.process is not None:
-            (self.process.kill if kill else self.process.terminate)()
-            self.process.wait(60)
-            self.process = None
-
-    def zordon(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [*self.machine.prefix, *COMMAND, *arguments],
-            env=self.environment,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=120,
-        )
-
-    def nodes_until(self, right: Callable[[dict[str, PeerNode]], bool]) -> dict[str, PeerNode]:
-        last = ""
-        until = time.monotonic() + 120
-        while time.monotonic() < until:
-            asked = self.zordon("nodes", "--json")
-            last = asked.stdout + asked.stderr
-            if asked.returncode == 0:
-                named = {one.name: one for one in NodeList.model_validate_json(asked.stdout).nodes}
-                if right(named):
-                    return named
-        raise AssertionError(f"it never came about: {last}\n{(self.folder / 'service.log').read_text()[-4000:]}")
-
-
-@contextmanager
-def nodes(folder: Path, *names: str, **settings: str) -> Iterator[list[Node]]:
-    """Services on as many machines, in one farm unless the settings say otherwise."""
-    with studio(len(names)) as machines, ExitStack() as stack:
-        found = []
-        for machine, name in zip(machines, names, strict=True):
-            node = Node(machine, folder, name, **{"ZORDON_FARM_SECRET": SECRET, **settings})
-            stack.callback(node.end)
-            node.start()
-            found.append(node)
-        yield found
-
-
-def online(*names: str) -> Callable[[dict[str, PeerNode]], bool]:
-    return lambda seen: all(name in seen and seen[name].state is NodeState.ONLINE for name in names)
 
 
 def test_three_machines_find_each_other_without_a_word_of_configuration(tmp_path: Path) -> None:

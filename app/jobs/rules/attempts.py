@@ -70,7 +70,7 @@ def frames_verified(record: JobRecord, event: JobEvent) -> Outcome:
     chunk = record.state.running.get(event.attempt)
     if chunk is None:
         return record, ()
-    if event.positions - record.spec.frames.all_positions():
+    if not record.spec.frames.has_positions(event.positions):
         raise ImpossibleEvent(record, event, "some of these frames are none of this job")
     # Told twice, a frame counts once; and one that two attempts have counts for the one that is through with it first.
     fresh = event.positions & chunk.positions
