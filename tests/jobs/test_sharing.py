@@ -11,10 +11,12 @@ from hypothesis import strategies as st
 from app.jobs.record import JobSpec
 from app.jobs.sharing import (
     FIRST_SHARE,
+    HANDOVER_SECONDS,
     MAX_FAILURES,
     PATIENCE_SECONDS,
     Busy,
     Hand,
+    Late,
     Standing,
     Takeover,
     Workforce,
@@ -142,6 +144,74 @@ def test_nothing_is_taken_from_the_own_node_or_while_nobody_knows_how_long_a_fra
 
 def test_what_is_not_worth_handing_over_is_left_where_it_is() -> None:
     assert takeover(Hand("me", 0.01), [busy("a", 0, 3, seconds_per_frame=0.01)], 0.0) is None
+
+
+paces = st.none() | st.floats(0.1, 20)
+
+
+@st.composite
+def under_way(draw: st.DrawFn) -> list[Busy]:
+    """Attempts on some nodes, of which some have the same frames."""
+    found = []
+    for number in range(draw(st.integers(1, 8))):
+        first = draw(st.integers(0, 40))
+        positions = IndexSet.span(first, first + draw(st.integers(0, 9)))
+        since, begun = draw(st.floats(0, 60)), draw(st.booleans())
+        found.append(Busy(f"a{number}", f"n{draw(st.integers(0, 5))}", positions, draw(paces), since, begun))
+    return found
+
+
+@given(under_way(), st.lists(st.tuples(st.integers(0, 9), paces), min_size=1, max_size=12))
+def test_whoever_looks_one_after_the_other_no_frame_is_given_to_more_than_two(
+    attempts: list[Busy], idle: list[tuple[int, float | None]]
+) -> None:
+    by_attempt = {one.attempt: one for one in attempts}
+    shared = IndexSet.shared(one.positions for one in attempts)
+    late, given, stolen = Late(attempts, shared, 60.0), IndexSet(), set()
+    for number, pace in idle:
+        found = late.takeover(Hand(f"n{number}", pace))
+        if found is None:
+            continue
+        whose = by_attempt[found.attempt]
+        assert whose.node != f"n{number}"
+        assert found.positions
+        assert not found.positions - whose.positions
+        assert not found.positions & (shared | given)
+        assert found.whole == (not whose.begun)
+        assert found.attempt not in stolen
+        if found.whole:
+            assert found.positions == whose.positions
+            stolen.add(found.attempt)
+        given |= found.positions
+
+
+@given(under_way(), paces)
+def test_nothing_better_is_missed_by_looking_at_what_takes_longest_first(
+    attempts: list[Busy], pace: float | None
+) -> None:
+    """Each attempt looked at by itself is no better than what is found among all."""
+    me, now = Hand("me", pace), 60.0
+    shared = IndexSet.shared(one.positions for one in attempts)
+    alone = {one.attempt: Late([one], shared, now).takeover(me) for one in attempts if one.begun}
+    found = Late(attempts, shared, now).takeover(me)
+    if any(alone.values()):
+        assert found is not None
+    if found is None or found.whole:
+        return
+    gains = {
+        one.attempt: saved(one, taken.positions, one.positions - shared, me, now)
+        for one in attempts
+        if (taken := alone.get(one.attempt)) is not None
+    }
+    assert gains[found.attempt] == max(gains.values())
+
+
+def saved(one: Busy, taken: IndexSet, alone: IndexSet, me: Hand, now: float) -> float:
+    """Seconds by which an attempt that has begun is through earlier."""
+    theirs = one.seconds_per_frame or me.seconds_per_frame or 0.0
+    mine = theirs if me.seconds_per_frame is None else me.seconds_per_frame
+    left = (len(alone) - 1) * theirs + abs(theirs - max(now - one.since, 0.0))
+    return left - len(taken) * mine - HANDOVER_SECONDS
 
 
 def test_a_node_that_fails_in_a_row_gets_no_more_and_a_frame_between_forgives() -> None:
