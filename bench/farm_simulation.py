@@ -81,13 +81,20 @@ class Simulation:
     Attributes:
         spent: what the scheduler took for real, in seconds of a processor.
         changes: of the job.
+        start_seconds: what an engine takes to start for a share.
         stored: what it took to write down and show every :data:`EVERY`-th change, each in seconds and bytes.
     """
 
     chunk_seconds = 30.0
     max_frames = 50
 
-    def __init__(self, nodes: Sequence[Node], frames: int, dies: tuple[int, int] | None = None) -> None:
+    def __init__(
+        self,
+        nodes: Sequence[Node],
+        frames: int,
+        dies: tuple[int, int] | None = None,
+        start_seconds: float = HANDOVER_SECONDS / 2,
+    ) -> None:
         spec = JobSpec("j", "j", _ENGINE, _VERSION, "", FrameSet.between(1, frames), True, 0.0)
         self.record = JobRecord(spec, JobState(*initial_status(spec)))
         self.offered: dict[str, None] = {"j": None}
@@ -95,6 +102,7 @@ class Simulation:
         self.time = self.spent = self.died = 0.0
         self.shares = self.messages = self.twice = self.changes = self.done = 0
         self.stored: list[tuple[float, int]] = []
+        self.start_seconds = start_seconds
         self._dies = dies  # which node, when so many frames are done
         self._by_id = {node.id: node for node in nodes}
         self._helpers = list(nodes)
@@ -158,7 +166,7 @@ class Simulation:
         if node.shares and not node.shares[0].begun and not node.dead:
             one = node.shares[0]
             one.begun, one.since = True, self.time
-            self._at(node.seconds * self._next_count(node, one) + HANDOVER_SECONDS / 2, "frames", one.attempt)
+            self._at(node.seconds * self._next_count(node, one) + self.start_seconds, "frames", one.attempt)
         self._choosing.look_at(node.id)
         self._plan_soon()
 
@@ -252,6 +260,10 @@ class Simulation:
     def pace(self, job: str, node: str) -> float | None:
         """What was measured."""
         return self._by_id[node].known if node else None
+
+    def start(self, job: str, node: str) -> float:
+        """What was measured: it is the same everywhere, and known with the first frame."""
+        return self.start_seconds if node and self._by_id[node].known is not None else 0.0
 
     def refusal(self, record: JobRecord, node: str) -> str:
         """Nothing fails here."""

@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import os
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,6 +28,8 @@ SETTINGS = {
     "ZORDON_DISCOVERY": "false",
     "ZORDON_SLOTS": '{"testpattern": 1}',
 }
+STARTED_AT_ONCE = 4
+"""So many services are started at a time: they need a core each for that."""
 
 
 @dataclass(frozen=True)
@@ -37,6 +39,11 @@ class Node:
     name: str
     folder: Path
     proxy: RenderServerProxy
+
+    @property
+    def pid(self) -> int:
+        """Of its process."""
+        return next(one.pid for one in psutil.Process().children() if str(self.folder) in one.cmdline())
 
     def kill(self) -> None:
         """End it and its engines at once, as a power cut does."""
@@ -60,14 +67,15 @@ class Node:
         return found
 
 
+Grow = Callable[[Sequence[float]], Awaitable[list[Node]]]
+"""Starts so many nodes more as it is given factors; gives all that there are, once the first one can use them."""
+
+
 @asynccontextmanager
-async def nodes(
-    folder: Path,
-    slowness: Sequence[float],
-    settings: Mapping[str, str] | None = None,
-    cores: Sequence[int] | None = None,
-) -> AsyncIterator[list[Node]]:
-    """So many nodes as there are factors, which know of each other; the first one is to be asked for jobs.
+async def growing(
+    folder: Path, settings: Mapping[str, str] | None = None, cores: Sequence[int] | None = None
+) -> AsyncIterator[Grow]:
+    """A farm without nodes, to which they are added; the first one is to be asked for jobs.
 
     Args:
         settings: further ones of all of them, as environment variables.
@@ -75,20 +83,43 @@ async def nodes(
     """
     async with AsyncExitStack() as stack:
         found: list[Node] = []
-        for number, factor in enumerate(slowness):
+        at_once = asyncio.Semaphore(STARTED_AT_ONCE if cores is None else 1)  # where we run is where they begin
+
+        async def started(number: int, factor: float) -> Node:
             name = f"node{number:02}"
             own_settings = {**SETTINGS, **(settings or {}), "ZORDON_NAME": name, SLOWNESS: str(factor)}
             if found:
                 own_settings["ZORDON_PEERS"] = found[0].proxy.connection.address
-            with _on(None if cores is None else cores[number]):
-                proxy = await stack.enter_async_context(own_service(folder / name, own_settings))
+            async with at_once:
+                with _on(None if cores is None else cores[number]):
+                    proxy = await stack.enter_async_context(own_service(folder / name, own_settings))
             token = await asyncio.to_thread((folder / name / "token").read_text)
             own = RenderServerProxy("127.0.0.1", proxy.connection.port, token.strip())
-            found.append(Node(name, folder / name, await stack.enter_async_context(own)))
-        async with asyncio.timeout(120):
-            while await online(found[0]) < len(found):  # noqa: ASYNC110 - another process knows
-                await asyncio.sleep(0.1)
-        yield found
+            return Node(name, folder / name, await stack.enter_async_context(own))
+
+        async def grow(slowness: Sequence[float]) -> list[Node]:
+            new = list(enumerate(slowness, start=len(found)))
+            if not found and new:
+                found.append(await started(*new.pop(0)))
+            found.extend(await asyncio.gather(*(started(*one) for one in new)))
+            async with asyncio.timeout(120):
+                while await online(found[0]) < len(found):  # noqa: ASYNC110 - another process knows
+                    await asyncio.sleep(0.1)
+            return list(found)
+
+        yield grow
+
+
+@asynccontextmanager
+async def nodes(
+    folder: Path,
+    slowness: Sequence[float],
+    settings: Mapping[str, str] | None = None,
+    cores: Sequence[int] | None = None,
+) -> AsyncIterator[list[Node]]:
+    """So many nodes as there are factors, which know of each other; see :func:`growing`."""
+    async with growing(folder, settings, cores) as grow:
+        yield await grow(slowness)
 
 
 @contextmanager

@@ -27,6 +27,10 @@ LEAST_SECONDS = 1.0
 """A share is worth so long, if there is that much: below, handing it over costs more than it evens out."""
 HANDOVER_SECONDS = 0.5
 """What giving a share to another node costs, in seconds: a request, a process, a file that comes home."""
+STARTS = 9.0
+"""A share may take so many times as long as the engine takes to start for it, however short shares should be."""
+LAST_STARTS = 3.0
+"""And at least so many times, however little is left."""
 PATIENCE_SECONDS = 5.0
 """So long a node may take to begin a share while it renders nothing else of the job."""
 MAX_FAILURES = 2
@@ -39,6 +43,7 @@ class Hand:
 
     node: str  # id of the node; empty: this one
     seconds_per_frame: float | None = None  # median on this very job; None: nothing of it has come from there
+    start_seconds: float = 0.0  # that every share costs there before its first frame is begun; median on this very job
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,11 +109,14 @@ class Workforce:
 def share(waiting: int, own: Hand, all_hands: Workforce, *, chunk_seconds: float, max_frames: int) -> int:
     """Frames that this slot should get next; at least one.
 
+    Where an engine takes long to start, shares are larger than they should be otherwise, so that it renders most of the
+    time: up to :data:`STARTS` times as long as it starts while much is left, :data:`LAST_STARTS` times in the end.
+
     Args:
         waiting: frames that nobody has.
         all_hands: all slots that render the job or could, this one included.
-        chunk_seconds: the longest that a share should take.
-        max_frames: the most frames of a share.
+        chunk_seconds: the longest that a share should take, if its start is short.
+        max_frames: the most frames of a share, if its start is short.
 
     >>> fast, slow = Hand("a", 1.0), Hand("b", 4.0)
     >>> share(100, fast, Workforce.of([fast, slow]), chunk_seconds=1000, max_frames=1000)
@@ -120,9 +128,13 @@ def share(waiting: int, own: Hand, all_hands: Workforce, *, chunk_seconds: float
         return max(1, min(FIRST_SHARE, max_frames, -(-waiting // max(all_hands.hands, 1))))
     known = own.seconds_per_frame is not None
     speed = 1 / _least(own.seconds_per_frame if own.seconds_per_frame is not None else all_hands.usual)
-    seconds = chunk_seconds if known else min(chunk_seconds, FIRST_SHARE * _least(all_hands.usual))
-    guided = max(waiting * speed / (PARTS * max(all_hands.speed, speed)), LEAST_SECONDS * speed)
-    return max(1, min(int(guided), int(seconds * speed), max_frames, waiting))
+    if not known:
+        chunk_seconds = min(chunk_seconds, FIRST_SHARE * _least(all_hands.usual))
+    worth_it = STARTS * own.start_seconds * speed
+    most = max(min(chunk_seconds * speed, max_frames), worth_it)
+    least = max(LEAST_SECONDS, LAST_STARTS * own.start_seconds) * speed
+    guided = max(waiting * speed / (PARTS * max(all_hands.speed, speed)), least)
+    return max(1, min(int(guided), int(most), waiting))
 
 
 def _least(seconds: float) -> float:
@@ -192,14 +204,18 @@ class Late:
                 waiting.append(_Candidate(one, alone, through.get(one.node, waited)).left_with(alone, now))
         self._begun = sorted(begun, key=_longest_first)
         self._waiting = sorted(waiting, key=_longest_first)
-        self._useless = float("inf")  # a slot that takes so long for a frame, or longer, finds nothing
+        self._useless = (
+            float("inf"),
+            float("inf"),
+        )  # a slot that takes so long, for a frame and to start, gets none
         self._useless_unknown = False  # nor does one of which nothing is known
 
     def takeover(self, idle: Hand) -> Takeover | None:
         """What a slot for which nothing is left should take of the others, if anything: what has not been begun, else
         the end of what would take longest without it. No frame is given to more than two."""
         pace = idle.seconds_per_frame
-        if self._useless_unknown if pace is None else pace >= self._useless:
+        useless = self._useless
+        if self._useless_unknown if pace is None else pace >= useless[0] and idle.start_seconds >= useless[1]:
             return None
         if (found := self._best(self._waiting, idle, self._gain_of_waiting)) is not None:
             self._waiting.remove(found)
@@ -213,7 +229,7 @@ class Late:
         if pace is None:
             self._useless_unknown = True
         else:
-            self._useless = pace
+            self._useless = pace, idle.start_seconds
         return None
 
     def _best(
@@ -222,7 +238,7 @@ class Late:
         """The one of which most is gained, in seconds, if anything is."""
         best, most = None, 0.0
         for one in candidates:
-            if one.bound - HANDOVER_SECONDS <= most:
+            if one.bound - HANDOVER_SECONDS - idle.start_seconds <= most:
                 break
             if one.busy.node == idle.node or (one.busy.seconds_per_frame is None and idle.seconds_per_frame is None):
                 continue  # or nobody knows anything: it may be about to end
@@ -232,11 +248,12 @@ class Late:
 
     def _gain_of_waiting(self, one: _Candidate, idle: Hand) -> float:
         theirs, mine = _paces(one, idle)
-        return one.wait + one.count * theirs - mine - HANDOVER_SECONDS
+        return one.wait + one.count * theirs - mine - HANDOVER_SECONDS - idle.start_seconds
 
     def _gain_of_begun(self, one: _Candidate, idle: Hand) -> float:
         theirs, mine = _paces(one, idle)
-        return _left(one.busy, one.alone, theirs, self._now) - _part(one, idle) * mine - HANDOVER_SECONDS
+        left = _left(one.busy, one.alone, theirs, self._now)
+        return left - _part(one, idle) * mine - HANDOVER_SECONDS - idle.start_seconds
 
 
 def _longest_first(one: _Candidate) -> float:

@@ -165,6 +165,71 @@ class Choosing:
     def _at_work(self, record: JobRecord) -> Iterator[str]:
         """Ids of the nodes that have frames of a job; empty: this one."""
         out = self._ground.given()
+        for chunk in record.state.running:
+            given = out.get(chunk.attempt)
+            yield given.node if given is not None else ""
+
+    def _share_of(self, record: JobRecord, node: str) -> IndexSet:
+        waiting, own_slots = record.waiting_positions(), self._ground.own_slots(record)
+        if not record.spec.divisible:
+            if not record.spec.parts and self._ground.own_free_slots(record.spec.engine) and own_slots:
+                return IndexSet()  # in one run, and here is nearer than there
+            return next_chunk(record, slots=1, chunk_seconds=1.0, max_frames=1)
+        struck = record.state.strikes[0] if record.state.strikes else IndexSet()
+        clean = waiting - struck
+        if not clean:
+            # Frames that have failed once are for this node, one by one, if it renders at all.
+            return IndexSet() if own_slots or not waiting else waiting.first_run(1)
+        return clean.first(self._size(record, len(clean), node))
+
+    def _size(self, record: JobRecord, waiting: int, node: str) -> int:
+        ground = self._ground
+        return share(
+            waiting,
+            self._hand(record, node),
+            self._workforce(record),
+            chunk_seconds=ground.chunk_seconds,
+            max_frames=ground.max_frames,
+        )
+
+    def _workforce(self, record: JobRecord) -> Workforce:
+        now = self._ground.now()
+        at, known = self._workforces.get(record.id, (now, None))
+        if known is None or known.hands <= FEW_HANDS or now - at >= LOOK_SECONDS:
+            known = Workforce.of(self._hands(record))
+            self._workforces[record.id] = now, known
+        return known
+
+    def _hand(self, record: JobRecord, node: str) -> Hand:
+        return Hand(node, self._ground.pace(record.id, node), self._ground.start(record.id, node))
+
+    def _hands(self, record: JobRecord) -> list[Hand]:
+        hands = [self._hand(record, "")] * self._ground.own_slots(record)
+        for helper in self._ground.helpers():
+            slots = helper.brief.slots.get(record.spec.engine, 0)
+            if slots and not self.why_not(record, helper):
+                hands += [self._hand(record, helper.id)] * slots
+        return hands
+
+    def _engine_of(self, job_id: str) -> str:
+        record = self._ground.live(job_id)
+        return "" if record is None else record.spec.engine
+
+    # --- what others have ----------------------------------------------------------------------------------------
+
+    def _takeover(self, record: JobRecord, node: str) -> Takeover | None:
+        if record.waiting_positions() or not record.state.running or record.state.needs_space:
+            return None
+        late = None if self._late is None else self._late.get(record.id)
+        if late is None:
+            late = Late(self._busy(record), record.state.running.shared, self._ground.now())
+            if self._late is not None:
+                self._late[record.id] = late
+        return late.takeover(self._hand(record, node))
+
+    def _busy(self, record: JobRecord) -> list[Busy]:
+        out, pace = self._ground.given(), self._ground.pace
+        busy: list[Busy] = []
         whole = not record.spec.divisible
         for chunk in record.state.running:
             given = out.get(chunk.attempt)

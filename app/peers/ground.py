@@ -98,6 +98,9 @@ class Ground(Protocol):
     def pace(self, job: str, node: str) -> float | None:
         """Seconds that a frame of a job takes on a node (empty: this one); None: none has come from there."""
 
+    def start(self, job: str, node: str) -> float:
+        """Seconds that a share of a job costs on a node (empty: this one) before its first frame is begun."""
+
     def refusal(self, record: JobRecord, node: str) -> str:
         """Why a node gets nothing of a job for what has happened so far; empty if it may."""
 

@@ -78,6 +78,11 @@ class OwnGround:
         work = self._supervisor.at_work(job)
         return None if work is None else work.median_of(node)
 
+    def start(self, job: str, node: str) -> float:
+        """Seconds that a share costs on a node before its first frame is begun."""
+        work = self._supervisor.at_work(job)
+        return 0.0 if work is None else work.start_of(node)
+
     def refusal(self, record: JobRecord, node: str) -> str:
         """Why a node gets nothing of a job for what has happened so far."""
         if node in self._lanes.asking:

@@ -294,6 +294,9 @@ class RemoteAttempt:
         seconds: float | None,
     ) -> None:
         await self.supervisor.delivery.deliver(record, chunk, expected, seconds, node=self.peer.name)
+        if not self.frames_home and self.begun and seconds is not None:
+            passed = time.monotonic() - self.since
+            self.work.start_took(max(0.0, passed - seconds * len(positions)), self.node)
         self.frames_home += len(positions)
         self.since = time.monotonic()
         self.home(self, positions, seconds)

@@ -14,6 +14,8 @@ from app.render.logs import JobLog
 
 TIMINGS = 64
 """Frames whose times are remembered for the median."""
+STARTS = 8
+"""Starts whose times are remembered for the same, by node."""
 _MOST_TOLD = 300
 """Characters of what is told of the attempts that are under way."""
 
@@ -28,6 +30,7 @@ class JobAtWork:
     quiet: asyncio.Event = field(default_factory=asyncio.Event)
     seconds: deque[float] = field(default_factory=lambda: deque(maxlen=TIMINGS))
     _of_node: dict[str, deque[float]] = field(default_factory=dict)
+    _starts: dict[str, deque[float]] = field(default_factory=dict)  # seconds, by node
     _medians: dict[str, float] = field(default_factory=dict)  # of those, until the next frame comes
     _progress: dict[str, tuple[float, str]] = field(default_factory=dict)  # by attempt
     _partial: float = 0.0  # the sum of their fractions
@@ -49,6 +52,15 @@ class JobAtWork:
                 return None
             self._medians[node] = statistics.median(seconds)
         return self._medians[node]
+
+    def start_took(self, seconds: float, node: str) -> None:
+        """Note what passed on a node from the begin of a share until its first frame was begun, in seconds."""
+        self._starts.setdefault(node, deque(maxlen=STARTS)).append(seconds)
+
+    def start_of(self, node: str) -> float:
+        """Seconds that passes there as a rule; 0 while nobody knows."""
+        starts = self._starts.get(node)
+        return statistics.median(starts) if starts else 0.0
 
     @property
     def median(self) -> float | None:

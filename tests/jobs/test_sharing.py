@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field, replace
+from functools import partial
 
 import pytest
 from hypothesis import given
@@ -12,8 +13,10 @@ from app.jobs.record import JobSpec
 from app.jobs.sharing import (
     FIRST_SHARE,
     HANDOVER_SECONDS,
+    LAST_STARTS,
     MAX_FAILURES,
     PATIENCE_SECONDS,
+    STARTS,
     Busy,
     Hand,
     Late,
@@ -92,6 +95,23 @@ def test_shares_shrink_toward_the_end_and_the_slots_come_to_it_together() -> Non
     assert max(free.values()) <= ideal * 1.05 + 1
     assert sizes[0] > 10 * sizes[-1]
     assert sizes[-1] == 1
+
+
+def test_an_engine_that_takes_long_to_start_gets_shares_that_are_worth_it() -> None:
+    quick, slow = Hand("quick", 0.2), Hand("slow", 0.2, start_seconds=5.0)
+    everybody = Workforce.of([quick, slow, slow, slow])
+    of = partial(share, all_hands=everybody, chunk_seconds=30, max_frames=50)
+    assert of(100_000, quick) == 50
+    assert of(100_000, slow) == STARTS * 5.0 / 0.2
+    assert of(100, quick) == 12
+    assert of(100, slow) == LAST_STARTS * 5.0 / 0.2
+    assert of(7, slow) == 7
+
+
+def test_what_a_start_costs_is_no_gain() -> None:
+    slow = busy("a", 0, 9, seconds_per_frame=1.0)
+    assert takeover(Hand("me", 1.0), [slow], 0.0) is not None
+    assert takeover(Hand("me", 1.0, start_seconds=6.0), [slow], 0.0) is None
 
 
 def test_the_first_shares_are_small_until_somebody_knows() -> None:

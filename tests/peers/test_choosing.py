@@ -35,6 +35,17 @@ def test_it_ends_complete_although_a_node_dies_without_a_word() -> None:
     assert simulation.done == 500
 
 
+def test_where_engines_take_long_to_start_they_start_less_often() -> None:
+    at_once, slowly = (
+        Simulation([Node.of(number, 0.5) for number in range(8)], 2000, start_seconds=start) for start in (0.0, 5.0)
+    )
+    at_once.run()
+    slowly.run()
+    assert slowly.done == at_once.done == 2000
+    assert slowly.shares < 0.7 * at_once.shares
+    assert slowly.time <= 1.35 * 2000 * 0.5 / 8
+
+
 def test_more_nodes_than_frames_and_one_node_alone_are_farms_too() -> None:
     assert farm(40, 7).done == 7
     assert farm(1, 30).done == 30
