@@ -48,6 +48,7 @@ class Peer:
         instance: made anew at each of its starts.
         clock_ahead: by how many seconds its clock was ahead of ours at the last hello.
         answered: when it answered last, by ``time.monotonic()``; None: not since our start.
+        asked: when it asked us last, by the same clock.
     """
 
     def __init__(self, brief: NodeBrief, address: Address) -> None:
@@ -58,6 +59,7 @@ class Peer:
         self.instance = ""
         self.answered: float | None = None
         self.clock_ahead: float | None = None
+        self.asked: float | None = None
         self._client: PeerClient | None = None
 
     @property

@@ -199,6 +199,7 @@ class Peers:
             raise SameId(reason)
         peer = self._peers.get(node_id)
         if peer is not None and peer.instance == instance:
+            peer.asked = time.monotonic()
             self._take(peer, beat)
         if peer is None or not peer.usable or peer.instance != instance:
             self._called(peer, beat.node, host)
