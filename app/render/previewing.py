@@ -149,6 +149,8 @@ class JobPreviews:
         return self._source(record, manifest)
 
     def _notice(self, record: JobRecord) -> None:
+        if record.spec.origin is not None:
+            return  # a share of a job of another node: that one shows all of it; here it is made if somebody asks
         if record.id not in self._colours:
             self._start(self._notice_later(record))
             return

@@ -52,6 +52,11 @@ async def test_one_job_is_rendered_by_all_nodes_and_its_frames_come_home(tmp_pat
         assert {one.origin.parent for one in subjobs if one.origin is not None} == {job.id}
         log = await first.get_job_logs(job.id)
         assert "second gets frames" in log
+        # The one whose job it is shows it; the other makes a preview of its share only for who asks.
+        assert await first.get_job_thumbnail(job.id)
+        assert not [*(tmp_path / "second").glob("jobs/*/previews/*")]
+        assert await second.get_job_thumbnail(subjobs[0].id)
+        assert [*(tmp_path / "second").glob("jobs/*/previews/*")]
 
 
 @pytest.mark.slow
