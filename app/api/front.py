@@ -36,6 +36,7 @@ class Front:
         self._permissions: Permissions = api.state.permissions
         self._guard = Guard(settings, access, self._permissions, trust)
         self._access = access
+        self._hot = parts_of(api).hot
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """One request, or the lifespan."""
@@ -84,7 +85,7 @@ class Front:
         if (signed := signed_of(scope)) is not None:
             receive = signed_body(receive, signed.body)
         try:
-            done = await parts_of(self.api).hot.serve(scope, receive, send, headers)
+            done = await self._hot.serve(scope, receive, send, headers)
         except ClientGone:
             return
         except Exception as error:  # noqa: BLE001 - the edge of the service: every fault is logged and answered

@@ -12,7 +12,6 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from typing import Final
 
-import orjson
 from starlette.types import Receive, Scope, Send
 
 from app.api.bodies import body_chunks, flag, query_of, read_body
@@ -22,6 +21,7 @@ from app.api.names import is_loopback
 from app.api.parts import Parts
 from app.api.waiting import Woken, stays, until_changed
 from app.api.who import MAX_NOTED, note, still_good, who_of
+from app.jobs.codec import id_in
 from app.jobs.service import JobNotFound
 from client.models import Role
 
@@ -198,7 +198,7 @@ class HotPaths:
                 f"the Content-Type is {kind[:60]!r}; it must be application/json or multipart/form-data",
                 field="Content-Type",
             )
-        note(scope, jobs=[orjson.loads(wire)["id"] for wire in wires[:MAX_NOTED]], job_count=len(wires))
+        note(scope, jobs=[id_in(wire) for wire in wires[:MAX_NOTED]], job_count=len(wires))
         await _send(send, json_answer(b"".join((b"[", b",".join(wires), b"]"))))
 
 

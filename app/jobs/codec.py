@@ -200,6 +200,14 @@ def wire_bytes(record: JobRecord, progress: JobProgress = IDLE, held: str = "", 
     )
 
 
+def id_in(wire: bytes) -> str:
+    """The id of a job, of its wire bytes: they begin with it, and reading all of them takes twenty times as long."""
+    return wire[len(_BEGIN) : wire.index(b'"', len(_BEGIN))].decode()
+
+
+_BEGIN = b'{"id":"'
+
+
 @dataclass(frozen=True, slots=True)
 class _Shown:
     """Frames as a person counts them."""

@@ -6,7 +6,7 @@ import asyncio
 
 import pytest
 
-from app.jobs.codec import record_from, spec_bytes, state_bytes, wire_bytes
+from app.jobs.codec import id_in, record_from, spec_bytes, state_bytes, wire_bytes
 from app.jobs.events import AttemptStarted, CancelAsked, FramesVerified
 from app.jobs.feed import MAX_GONE, Feed
 from app.jobs.record import JobRecord, JobSpec, JobState
@@ -39,6 +39,7 @@ def test_the_wire_bytes_are_the_wire_model() -> None:
     assert (wire.frames, wire.done_frames, wire.frames_done) == ("1-10x3,20", "1,4,20", 3)
     assert (wire.start_frame, wire.end_frame, wire.total_frames) == (1, 20, 5)
     assert wire.percent_complete == 60.0
+    assert id_in(wire_bytes(record)) == wire.id
     assert wire.eta_seconds == 3.0
     assert wire.date_created.timestamp() == 1_700_000_000.25
 
