@@ -1,8 +1,9 @@
 """The log of a job: one file, bounded, readable while it grows.
 
-What the engine prints is kept until the file has its size; what the service itself says about a job (the command
-line, how attempts ended) is always kept. Bytes that are no UTF-8 and control characters never reach the file. Disk
-writes are made by one thread for all logs; the event loop only hands text over.
+What the engine prints is kept until the file has its size, and while the disk has more space than the service needs to
+store what happens; what the service itself says about a job (the command line, how attempts ended) is always kept.
+Bytes that are no UTF-8 and control characters never reach the file. Disk writes are made by one thread for all logs;
+the event loop only hands text over.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ import asyncio
 import codecs
 import re
 import shlex
+import shutil
 import subprocess
 import sys
 from collections import deque
@@ -18,6 +20,7 @@ from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import NamedTuple
 
 import structlog
 
@@ -28,10 +31,21 @@ TAIL_LINES = 40
 _FLUSH_SECONDS = 0.1
 _FLUSH_CHARACTERS = 1 << 16
 _TAIL_BYTES = 1 << 12
+LEFT_FREE_BYTES = 8 << 20
+"""Engines do not fill so much of the disk with what they print: without it no change of a job could be stored, not even
+that it has ended."""
+_FULL = "the disk is nearly full"
 _CONTROL = dict.fromkeys((*range(9), 11, 12, *range(14, 32), *range(127, 160))) | {13: "\n"}
 """C1 characters too: some terminals take U+009B for the beginning of a command."""
 _ESCAPES = re.compile(r"(?:\x1b\[|\x9b)[0-?]*[ -/]*[@-~]|\x1b[\]PX^_][^\x07\x1b\n]*(?:\x07|\x1b\\)?|\x1b.")
 """What a terminal would obey (ECMA-48): colours, titles, links."""
+
+
+class Line(NamedTuple):
+    """Text for a log."""
+
+    text: str
+    own: bool  # whether the service says it, and no engine
 
 
 class LogWriter:
@@ -40,22 +54,31 @@ class LogWriter:
     def __init__(self, max_bytes: int) -> None:
         self.max_bytes = max_bytes
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log-writer")
+        self._short: set[Path] = set()  # what engines print is left out there, for want of space; for the thread only
 
-    def append(self, path: Path, text: str) -> asyncio.Future[None]:
-        """Append text to a file, after everything handed over before."""
-        return asyncio.get_running_loop().run_in_executor(self._executor, _append, path, text)
+    def append(self, path: Path, lines: Sequence[Line]) -> asyncio.Future[None]:
+        """Append lines to a file, after everything handed over before."""
+        return asyncio.get_running_loop().run_in_executor(self._executor, self._append, path, lines)
 
     async def close(self) -> None:
         """Write what waits and end the thread."""
         await asyncio.to_thread(self._executor.shutdown)
 
-
-def _append(path: Path, text: str) -> None:
-    try:
-        with path.open("a", encoding="utf-8", errors="replace", newline="\n") as file:
-            file.write(text)
-    except OSError as error:
-        log.error("a job's log cannot be written", log=path.name, reason=str(error))
+    def _append(self, path: Path, lines: Sequence[Line]) -> None:
+        try:
+            if shutil.disk_usage(path.parent).free >= LEFT_FREE_BYTES:
+                self._short.discard(path)
+            else:
+                left_out = any(not line.own for line in lines)
+                lines = [line for line in lines if line.own]
+                if left_out and path not in self._short:
+                    self._short.add(path)
+                    lines.append(Line(_own(f"{_FULL}; what the engine prints is left out until it is not"), own=True))
+                    log.error("a job's log leaves out what the engine prints", log=path.name, reason=_FULL)
+            with path.open("a", encoding="utf-8", errors="replace", newline="\n") as file:
+                file.write("".join(line.text for line in lines))
+        except OSError as error:
+            log.error("a job's log cannot be written", log=path.name, reason=str(error))
 
 
 class JobLog:
@@ -66,7 +89,7 @@ class JobLog:
         self._writer = writer
         self._size = written
         self._full = False
-        self._pending: list[str] = []
+        self._pending: list[Line] = []
         self._pending_size = 0
         self._timer: asyncio.TimerHandle | None = None
         self._last: asyncio.Future[None] | None = None
@@ -78,12 +101,11 @@ class JobLog:
 
     def say(self, text: str) -> None:
         """A line of the service's own."""
-        stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
-        self._own_line(f"[zordon {stamp}] {text.translate(_CONTROL)}")
+        self._own_line(_own(text))
 
     def command(self, line: str) -> None:
         """The command line of a session, alone on its line so that it can be copied as it stands."""
-        self._own_line(line)
+        self._own_line(f"{line}\n")
 
     @property
     def full(self) -> bool:
@@ -100,10 +122,10 @@ class JobLog:
             self.say(f"the engine printed more than {self._writer.max_bytes} bytes; the rest of its output is left out")
             return
         self._in_line = not text.endswith("\n")
-        self._add(text)
+        self._add(Line(text, own=False))
 
     def _own_line(self, line: str) -> None:
-        self._add(f"{chr(10) if self._in_line else ''}{line}\n")
+        self._add(Line(f"{chr(10) if self._in_line else ''}{line}", own=True))
         self._in_line = False
 
     async def flush(self) -> None:
@@ -112,9 +134,9 @@ class JobLog:
         if self._last is not None:
             await self._last
 
-    def _add(self, text: str) -> None:
-        self._pending.append(text)
-        self._pending_size += len(text)
+    def _add(self, line: Line) -> None:
+        self._pending.append(line)
+        self._pending_size += len(line.text)
         if self._pending_size > _FLUSH_CHARACTERS:
             self._write()
         elif self._timer is None:
@@ -125,10 +147,14 @@ class JobLog:
             self._timer.cancel()
             self._timer = None
         if self._pending:
-            text = "".join(self._pending)
-            self._pending.clear()
+            lines, self._pending = self._pending, []
             self._pending_size = 0
-            self._last = self._writer.append(self._path, text)
+            self._last = self._writer.append(self._path, lines)
+
+
+def _own(text: str) -> str:
+    stamp = datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S")
+    return f"[zordon {stamp}] {text.translate(_CONTROL)}\n"
 
 
 def in_short(text: str, longest: int = 1000) -> str:
