@@ -7,7 +7,7 @@ ourselves, never from text that came from outside.
     <data>/projects/<project>/…            what was uploaded; shared by the jobs of one request
     <data>/projects/<tree>/…               what came from another node; shared by all jobs that need it
     <data>/jobs/<job>/log.txt  manifest.jsonl  colours.json  output/  previews/  parts.jsonl  parts/
-                       attempts/<attempt>/  sessions/<session>/
+    <data>/scratch/attempts/<attempt>/  sessions/<session>/  spare/    where engines write; emptied at every start
     <data>/engines/<engine>/<version>/     managed engine versions
     <data>/fetching/<engine>/<version>/    those that are on their way
     <data>/set-aside/<job>-<time>/         outputs of jobs that the store did not know, with the reason in why.txt
@@ -54,6 +54,10 @@ class DataFolder:
         self._set_aside_days = set_aside_days
         self.database = root / "zordon.db"
         self.jobs = root / "jobs"
+        self.scratch = root / "scratch"
+        self.attempts = self.scratch / "attempts"
+        self.sessions = self.scratch / "sessions"
+        self.spare = self.scratch / "spare"
         self.projects = root / "projects"
         self.engines = root / "engines"
         self.fetching = root / "fetching"
@@ -71,6 +75,11 @@ class DataFolder:
         """
         self.root.mkdir(parents=True, exist_ok=True)
         for folder in (self.jobs, self.projects, self.engines, self.fetching, self.incoming, self.uploads, self.trash):
+            folder.mkdir(mode=0o700, exist_ok=True)
+        self._prepare_scratch()
+
+    def _prepare_scratch(self) -> None:
+        for folder in (self.scratch, self.attempts, self.sessions, self.spare):
             folder.mkdir(mode=0o700, exist_ok=True)
 
     def job(self, job_id: str) -> Path:
@@ -109,17 +118,13 @@ class DataFolder:
         """The colours of a job's pictures as its engine said them."""
         return self.jobs / job_id / "colours.json"
 
-    def attempts(self, job_id: str) -> Path:
-        """Where the folders of a job's attempts are."""
-        return self.jobs / job_id / "attempts"
-
-    def attempt(self, job_id: str, attempt: str) -> Path:
+    def attempt(self, attempt: str) -> Path:
         """Where the engine writes during an attempt."""
-        return self.jobs.joinpath(job_id, "attempts", attempt)
+        return self.attempts / attempt
 
-    def session(self, job_id: str, session: str) -> Path:
+    def session(self, session: str) -> Path:
         """The scratch folder of a session."""
-        return self.jobs.joinpath(job_id, "sessions", session)
+        return self.sessions / session
 
     def project(self, project_path: str) -> Path:
         """The project of a job: ``projects/…`` below the data folder, or an absolute path that is read in place."""
@@ -206,12 +211,15 @@ class DataFolder:
                 log.info("removing what was set aside long ago", folder=str(folder.relative_to(self.root)))
                 self.throw_away(folder)
 
-    def clear_attempts(self, job_id: str) -> None:
+    def left_by(self) -> set[str]:
+        """The ids of the jobs of which attempts have left a folder."""
+        return {folder.name.rpartition("-")[0] for folder in self.attempts.iterdir()}
+
+    def clear_scratch(self) -> None:
         """Remove what attempts of the time before have left: their frames were not verified."""
-        for name in ("attempts", "sessions"):
-            folder = self.job(job_id) / name
-            if folder.exists():
-                self.throw_away(folder)
+        for folder in (self.attempts, self.sessions, self.spare):
+            self.throw_away(folder)
+        self._prepare_scratch()
 
 
 def _has_outputs(folder: Path) -> bool:

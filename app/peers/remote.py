@@ -229,7 +229,7 @@ class RemoteAttempt:
         return engine.expected(request, chunk)
 
     def _chunk(self, record: JobRecord) -> Chunk:
-        folder = self.supervisor.folders.attempt(self.job, self.attempt)
+        folder = self.supervisor.folders.attempt(self.attempt)
         return Chunk(self.attempt, record.spec.frames.frames_at(self.positions), folder)
 
     async def _bring_home(self, update: SubjobUpdate, expected: Sequence[ExpectedOutput]) -> None:

@@ -117,7 +117,7 @@ class Shares:
                 self._conclude(remote, outcome)
         finally:
             remote.work.attempt_over(remote.attempt)
-            self.supervisor.discard(self.supervisor.folders.attempt(remote.job, remote.attempt))
+            self.supervisor.discard(self.supervisor.folders.attempt(remote.attempt))
             await self.supervisor.leave(remote.job)
             self._may_have_room(remote.node)
 

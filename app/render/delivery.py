@@ -138,18 +138,23 @@ class Delivery:
         await asyncio.to_thread(recheck, parts, folders.parts(record.id), folders.damaged(record.id))
         return Present(_parts_done(record, parts), found.files)
 
+    async def finish_moves(self, job_id: str) -> Manifest:
+        """After a start: move what counts and is not in the output folder yet. Returns what counts."""
+        folders = self._folders
+        manifest = await asyncio.to_thread(self._manifests.at, folders.manifest(job_id))
+        await asyncio.to_thread(finish_moves, manifest, folders.attempts, folders.output(job_id))
+        return manifest
+
     async def reconcile(self, record: JobRecord) -> Present:
         """After a start: what really is in the output folder."""
         folders = self._folders
-        attempts, output = folders.attempts(record.id), folders.output(record.id)
-        manifest = await asyncio.to_thread(self._manifests.at, folders.manifest(record.id))
-        await asyncio.to_thread(finish_moves, manifest, attempts, output)
-        await asyncio.to_thread(manifest.reconcile, output)
+        manifest = await self.finish_moves(record.id)
+        await asyncio.to_thread(manifest.reconcile, folders.output(record.id))
         found = _done(record, manifest)
         if not _keeps_parts(record) or found.assembled:
             return found
         parts = await asyncio.to_thread(self._manifests.at, folders.part_manifest(record.id))
-        await asyncio.to_thread(finish_moves, parts, attempts, folders.parts(record.id))
+        await asyncio.to_thread(finish_moves, parts, folders.attempts, folders.parts(record.id))
         await asyncio.to_thread(parts.reconcile, folders.parts(record.id))
         return Present(_parts_done(record, parts), found.files)
 

@@ -53,13 +53,14 @@ class EngineUser:
             self._share(folder, _PASS)
 
     def give(self, folder: Path) -> None:
-        """Make the folder of an attempt or a session the user's own."""
-        job = folder.parent.parent
-        self._share(job, _PASS)
-        self._share(folder.parent, _PASS)
-        for closed in (self._folders.output(job.name), self._folders.previews(job.name)):
-            closed.mkdir(mode=0o700, exist_ok=True)
+        """Make the folder of an attempt or a session, or of a job's parts, the user's own."""
+        holder = folder.parent
+        job = holder.name if holder.parent == self._folders.jobs else folder.name.rpartition("-")[0]
+        for closed in (self._folders.output(job), self._folders.previews(job)):
+            closed.mkdir(mode=0o700, parents=True, exist_ok=True)
             closed.chmod(0o700)
+        for above in (holder.parent, holder):
+            self._share(above, _PASS)
         self.own(folder)
 
     def own(self, folder: Path) -> None:

@@ -56,6 +56,10 @@ class LogWriter:
         self._executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix="log-writer")
         self._short: set[Path] = set()  # what engines print is left out there, for want of space; for the thread only
 
+    def begin(self, path: Path) -> asyncio.Future[None]:
+        """Make the folder of a log."""
+        return asyncio.get_running_loop().run_in_executor(self._executor, _begin, path)
+
     def append(self, path: Path, lines: Sequence[Line]) -> asyncio.Future[None]:
         """Append lines to a file, after everything handed over before."""
         return asyncio.get_running_loop().run_in_executor(self._executor, self._append, path, lines)
@@ -81,6 +85,13 @@ class LogWriter:
             log.error("a job's log cannot be written", log=path.name, reason=str(error))
 
 
+def _begin(path: Path) -> None:
+    try:
+        path.parent.mkdir(mode=0o700, exist_ok=True)
+    except OSError as error:  # whoever renders will meet it too, and can say so
+        log.error("a job's log cannot be begun", job=path.parent.name, reason=str(error))
+
+
 class JobLog:
     """One job's log. Methods are for the event loop's thread and never wait, but for :meth:`flush`."""
 
@@ -92,7 +103,7 @@ class JobLog:
         self._pending: list[Line] = []
         self._pending_size = 0
         self._timer: asyncio.TimerHandle | None = None
-        self._last: asyncio.Future[None] | None = None
+        self._last = writer.begin(path)
         self._in_line = False  # whether the engine's last line has no end yet
 
     def voice(self) -> Voice:
@@ -131,8 +142,7 @@ class JobLog:
     async def flush(self) -> None:
         """Wait until everything said so far is in the file."""
         self._write()
-        if self._last is not None:
-            await self._last
+        await self._last
 
     def _add(self, line: Line) -> None:
         self._pending.append(line)

@@ -42,7 +42,8 @@ async def reconcile(
     kept: Collection[str] = (),
 ) -> None:
     """Compare every unfinished job with what is in its output folder; what is there and listed counts, the rest is
-    rendered again. What its attempts have left in their own folders goes.
+    rendered again. What attempts have left in their own folders goes; what counts of it, also of jobs that have ended,
+    is moved to where it belongs.
 
     Args:
         kept: attempts that go on, on other nodes.
@@ -51,6 +52,8 @@ async def reconcile(
         if not record.state.attempts:
             continue
         found = await delivery.reconcile(record)
-        await asyncio.to_thread(folders.clear_attempts, record.id)
         mine = tuple(chunk.attempt for chunk in record.state.running if chunk.attempt in kept)
         await jobs.apply(record.id, Reconciled(found.done, found.files, found.assembled, mine))
+    for job_id in await asyncio.to_thread(folders.left_by) - {record.id for record in unfinished}:
+        await delivery.finish_moves(job_id)
+    await asyncio.to_thread(folders.clear_scratch)

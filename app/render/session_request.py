@@ -30,7 +30,7 @@ def session_request(
         height=spec.height,
         fps=spec.fps,
         details=spec.details,
-        folder=folders.session(record.id, session),
+        folder=folders.session(session),
         name=spec.output_name,
         threads=settings.engine_threads,
         raw_arguments=spec.raw_arguments,

@@ -56,7 +56,7 @@ class Slot:
         self.attempt = ""
         self.engine = engine
         self._owner = owner
-        self._scratch = ScratchFolders(owner.discard)
+        self._scratch = ScratchFolders(owner.discard, owner.spares.take)
         self._session: Session | None = None
         self._work: JobAtWork | None = None
         self._job = ""  # the job that it has entered
@@ -215,7 +215,7 @@ class Slot:
         engine = owner.catalog.engine(spec.engine)
         frames = tuple(spec.frames) if assembles else spec.frames.frames_at(positions)
         failures = record.failures_at(positions) if spec.parts else 0
-        chunk = Chunk(attempt, frames, owner.folders.attempt(record.id, attempt), failures)
+        chunk = Chunk(attempt, frames, owner.folders.attempt(attempt), failures)
         session = self._session
         try:
             await owner.delivery.hold(record)
@@ -346,7 +346,7 @@ class Slot:
             failed = AttemptFailed(attempt, outcome.cause, outcome.message, blamed, now, refused)
             owner.jobs.apply(record.id, failed, end)
         succeeded = isinstance(outcome, Succeeded)
-        self._scratch.done_with(owner.folders.attempt(record.id, attempt), keep=succeeded)
+        self._scratch.done_with(owner.folders.attempt(attempt), keep=succeeded)
 
     async def _look_for_lost(self, job_id: str, attempt: str) -> None:
         """Before the last attempt of a job is reported: are all its outputs still where they were put?"""

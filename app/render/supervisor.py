@@ -25,6 +25,7 @@ from app.render.gpu import gpu_of_this_machine
 from app.render.logs import JobLog, LogWriter
 from app.render.oom_kills import OomKills
 from app.render.queue import TAKEN_BACK, RenderQueue
+from app.render.scratch import SpareFolders
 from app.render.slot import Slot
 from app.render.space import Space
 from app.settings import Settings
@@ -72,6 +73,7 @@ class Supervisor:
         """Frames of a job that a slot of this node should render although another node has them."""
         self.late_job: Callable[[str], JobRecord | None] = lambda engine: None
         """A job that has such frames, for an engine with a free slot."""
+        self.spares = SpareFolders(folders)
         self._writer = LogWriter(settings.max_log_bytes)
         self._slots: list[Slot] = []
         self._tasks: list[asyncio.Task[None]] = []
@@ -158,7 +160,7 @@ class Supervisor:
         work = self._at_work.get(job_id)
         if work is None:
             path = self.folders.log(job_id)
-            work = JobAtWork(JobLog(path, self._writer, _begin_log(path)))
+            work = JobAtWork(JobLog(path, self._writer, _size_of(path)))
             self._at_work[job_id] = work
         work.sessions += 1
         return work
@@ -178,7 +180,8 @@ class Supervisor:
                 work.quiet.set()
 
     def discard(self, folder: Path) -> None:
-        """Have a scratch folder removed soon. Folders that come close together are removed together."""
+        """Have a scratch folder removed soon, or kept for another attempt if it is empty. Folders that come close
+        together go together."""
         self._discarded.append(folder)
         if self._discard_timer is None:
             loop = asyncio.get_running_loop()
@@ -204,7 +207,7 @@ class Supervisor:
         if before is not None:
             await before
         folders, self._discarded = self._discarded, []
-        await asyncio.to_thread(self.folders.discard, folders)
+        await asyncio.to_thread(self.spares.sift, folders)
 
     # --- effects -------------------------------------------------------------------------------------------------
 
@@ -237,15 +240,13 @@ class Supervisor:
                 work.log.say(f"the job ended as {effect.status}: {effect.reason}")
 
 
-def _begin_log(path: Path) -> int:
-    """Make the folder of a log. Returns the bytes that are in the log already."""
+def _size_of(path: Path) -> int:
     try:
-        path.parent.mkdir(exist_ok=True)
         return path.stat().st_size
     except FileNotFoundError:
         return 0
-    except OSError as error:  # whoever renders will meet it too, and can say so
-        log.error("a job's log cannot be begun", job=path.parent.name, reason=str(error))
+    except OSError as error:  # whoever writes it will meet it too
+        log.error("a job's log cannot be looked at", job=path.parent.name, reason=str(error))
         return 0
 
 

@@ -65,7 +65,7 @@ async def assert_clean(node: Node, job: Job) -> None:
     assert processes_of(job.id) == []
     folders = node.parts.folders
     async with asyncio.timeout(60):  # scratch folders are removed soon after
-        while left := [path for name in ("attempts", "sessions") for path in (folders.job(job.id) / name).glob("*")]:
+        while left := list(folders.scratch.glob(f"*/{job.id}-*")):
             assert left
             await asyncio.sleep(0)
     output = folders.output(job.id)

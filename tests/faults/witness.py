@@ -126,11 +126,12 @@ class Witness:
 
     def _uncounted(self) -> int:
         """Whole pictures in the folders of attempts that nobody has verified: a kill at a bad moment wastes them."""
-        pictures = (self.place.data / "jobs").glob("*/attempts/*/*.png")
+        pictures = (self.place.data / "scratch" / "attempts").glob("*/*.png")
         known = {(one.job, one.attempt, one.name) for one in self.counted.values()}
+        found = ((path, path.parent.name) for path in pictures)
         return sum(
-            path.read_bytes().endswith(_PNG_END) and (path.parts[-4], path.parts[-2], path.name) not in known
-            for path in pictures
+            path.read_bytes().endswith(_PNG_END) and (attempt.rpartition("-")[0], attempt, path.name) not in known
+            for path, attempt in found
         )
 
 
@@ -143,7 +144,7 @@ def _read_manifest(path: Path) -> list[Counted]:
             continue  # torn by a kill, or nothing behind the last line
         job = path.parent.name
         file = path.parent / "output" / said["name"]
-        unmoved = path.parent / "attempts" / said["attempt"] / said["name"]
+        unmoved = path.parents[2] / "scratch" / "attempts" / said["attempt"] / said["name"]
         if unmoved.is_file():
             file = unmoved  # killed between the line and the move, which the next start finishes
         if file.is_symlink() or not file.is_file():

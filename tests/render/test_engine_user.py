@@ -88,7 +88,7 @@ async def test_engines_run_as_the_user_and_reach_no_more_than_their_job(open_fol
         path.write_text("a file")
         path.chmod(0o600)
     confinement = Confinement(load_settings(data_dir=folders.root, engine_user="nobody"), folders)
-    session, attempt = folders.session("job", "job-1"), folders.attempt("job", "job-1")
+    session, attempt = folders.session("job-1"), folders.attempt("job-1")
     script = """
 read go
 id -u; nice
@@ -122,9 +122,9 @@ done
     assert heard.decode().splitlines() == [str(uid), str(nice), "may write", "yes", "no", "no", "no", "no"]
     assert (attempt / "written").stat().st_uid == uid
     (attempt / "written").unlink()
-    confinement.make([(folders.attempt("job", "job-2"), attempt)])
+    confinement.make([(folders.attempt("job-2"), attempt)])
     assert not attempt.exists(), "it has become the other one"
-    assert folders.attempt("job", "job-2").stat().st_uid == uid
+    assert folders.attempt("job-2").stat().st_uid == uid
     assert folders.job("job").stat().st_uid == os.geteuid()
 
 
@@ -192,7 +192,7 @@ async def test_outputs_are_verified_as_the_user_whoever_rendered_them(open_folde
     folders = DataFolder(open_folder / "data")
     folders.prepare()
     confinement = Confinement(load_settings(data_dir=folders.root, engine_user="nobody"), folders)
-    own, fetched = folders.attempt("job", "job-1"), folders.attempt("job", "job-2")
+    own, fetched = folders.attempt("job-1"), folders.attempt("job-2")
     confinement.make([(own, None)])
     fetched.mkdir(mode=0o700)
     user = nobody()

@@ -134,7 +134,7 @@ async def test_an_engine_that_floods_its_folder_is_ended_with_the_reason(start_n
     async with start_node(max_attempt_files=100) as node:
         job = await node.submit(frames="1-2", args={**SMALL, "hang_at": 2})
         await node.until(job.id, lambda now: now.frames_done == 1 and bool(at_the_second(node, job.id)))
-        flooded = node.parts.folders.attempt(job.id, at_the_second(node, job.id))
+        flooded = node.parts.folders.attempt(at_the_second(node, job.id))
         flooded.mkdir(parents=True, exist_ok=True)  # its process may be about to be started
         for number in range(101):
             (flooded / f"{number}").touch()

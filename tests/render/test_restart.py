@@ -108,4 +108,4 @@ async def test_kill_9_loses_nothing(tmp_path: Path) -> None:
         process.terminate()
         assert await process.wait() == 0
     assert not engine_pids(tmp_path)
-    assert [path.name for path in (tmp_path / "jobs" / job.id / "attempts").iterdir()] == []
+    assert [path.name for path in (tmp_path / "scratch" / "attempts").iterdir()] == []

@@ -10,7 +10,7 @@ import pytest
 
 from app.jobs.folders import DataFolder
 from app.render.confinement import Confinement
-from app.render.scratch import ScratchFolders
+from app.render.scratch import MOST_SPARE, ScratchFolders, SpareFolders, become
 from app.settings import load_settings
 
 if TYPE_CHECKING:
@@ -76,7 +76,7 @@ def test_what_is_not_as_it_was_made_is_removed(
 
 def test_one_is_kept_for_each_place_and_the_others_go(tmp_path: Path) -> None:
     gone: list[Path] = []
-    scratch = ScratchFolders(gone.append)
+    scratch = ScratchFolders(gone.append, lambda: None)
     for name in ("attempts/a-1", "sessions/a-1", "attempts/a-2"):
         scratch.done_with(tmp_path / name)
     assert gone == [tmp_path / "attempts/a-1"]
@@ -87,11 +87,32 @@ def test_one_is_kept_for_each_place_and_the_others_go(tmp_path: Path) -> None:
     assert scratch.spare(tmp_path / "sessions/a-2") is None
 
 
+def test_what_is_empty_is_kept_for_others_and_the_rest_goes(tmp_path: Path) -> None:
+    folders = DataFolder(tmp_path)
+    folders.prepare()
+    spares = SpareFolders(folders)
+    left = [folders.attempt(f"job-{number}") for number in range(MOST_SPARE + 3)]
+    for folder in left:
+        folder.mkdir()
+    (left[0] / "frame.png").write_bytes(b"half of it")
+    spares.sift(left)
+    assert not list(folders.attempts.iterdir())
+    assert len(list(folders.spare.iterdir())) == MOST_SPARE
+    session = folders.session("other-1")
+    scratch = ScratchFolders(lambda folder: None, spares.take)
+    assert become(scratch.spare(session) or session, session)
+    assert not list(session.iterdir())
+    while (spare := spares.take()) is not None:
+        spare.rmdir()
+    assert not list(folders.spare.iterdir())
+
+
 async def test_nothing_is_left_when_a_job_has_ended(start_node: StartNode) -> None:
     async with start_node(max_chunk_frames=1) as node:
         job = await node.submit(frames="1-6", args={"width": 16, "height": 16})
         await node.until(job.id, lambda now: now.status.ended)
         folders = node.parts.folders
-    for name in ("attempts", "sessions"):
-        assert not list((folders.job(job.id) / name).iterdir())
+    for place in (folders.attempts, folders.sessions):
+        assert not list(place.iterdir())
+    assert not any(list(spare.iterdir()) for spare in folders.spare.iterdir())
     assert len(list(folders.output(job.id).iterdir())) == 6
