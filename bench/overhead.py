@@ -151,7 +151,7 @@ def _render(server: Server, job: Mapping[str, object]) -> Rendered:
 
 
 def _elsewhere(part: str, job: str, target: Path) -> str:
-    if f"/jobs/{job}/" not in part:
+    if f"/attempts/{job}-" not in part:
         return part
     before, _, name = part.rpartition("/")
     prefix = before.partition("/")[0]  # such as "file:" of a protocol
