@@ -91,7 +91,7 @@ async def growing(
             if found:
                 own_settings["ZORDON_PEERS"] = found[0].proxy.connection.address
             async with at_once:
-                with _on(None if cores is None else cores[number]):
+                with on_core(None if cores is None else cores[number]):
                     proxy = await stack.enter_async_context(own_service(folder / name, own_settings))
             token = await asyncio.to_thread((folder / name / "token").read_text)
             own = RenderServerProxy("127.0.0.1", proxy.connection.port, token.strip())
@@ -123,7 +123,7 @@ async def nodes(
 
 
 @contextmanager
-def _on(core: int | None) -> Iterator[None]:
+def on_core(core: int | None) -> Iterator[None]:
     """What is started meanwhile runs on this processor alone (sched_setaffinity(2) is inherited)."""
     if core is None:
         yield

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 from urllib.parse import quote
 
@@ -30,7 +30,7 @@ from app.render.supervisor import Supervisor
 from client.connection import read, worth_repeating
 from client.errors import JobNotFound, RequestRefused, TransferFailed, ZordonError
 from client.models import Job, JobStatus, OutputEntry, SubjobUpdate
-from engines.contract import Chunk, ExpectedOutput, FailureCause, Refusal
+from engines.contract import Chunk, ExpectedOutput, FailureCause, Refusal, VideoCheck
 from engines.frames import FrameSet, FrameSetError, IndexSet
 
 log = structlog.get_logger(__name__)
@@ -274,7 +274,8 @@ class RemoteAttempt:
         only = next(iter(expected)) if len(expected) == 1 else None  # by its frame: its name there does not matter
         for output in outputs:
             await fetch(lambda: self.peer.client, self.subjob, output, chunk.folder / (only or output.name))
-        keep = self._keep(record, chunk, positions, list(expected.values()), seconds)
+        wanted = [as_fetched(one) if record.spec.parts else one for one in expected.values()]
+        keep = self._keep(record, chunk, positions, wanted, seconds)
         self._keeping = asyncio.get_running_loop().create_task(keep)
         try:
             await asyncio.shield(self._keeping)
@@ -360,6 +361,14 @@ def frames_of(record: JobRecord, notation: str) -> IndexSet:
         return IndexSet()
     frames = record.spec.frames
     return IndexSet.of(frames.position(frame) for frame in named if frame in frames)
+
+
+def as_fetched(part: ExpectedOutput) -> ExpectedOutput:
+    """What is looked for in a part that another node has sent. It was decoded there, and has the SHA-256 that it had
+    then: decoding every picture again would take a twentieth of the time of encoding it, and show nothing new."""
+    if not isinstance(part.check, VideoCheck):
+        return part
+    return replace(part, check=replace(part.check, decode=False))
 
 
 def verified_event(remote: RemoteAttempt, attempt: str, positions: IndexSet, seconds: float | None) -> FramesVerified:

@@ -17,10 +17,19 @@ from engines.ffmpeg.output import Output
 from engines.ffmpeg.source import Source
 
 PART_SECONDS = 4.0
-"""A part has about so much of the video at least, in seconds, and half of it near the end: each begins with a whole
-picture, which costs space."""
-MOST_PARTS = 48
-"""The most parts of one encode, but for those that are cut in two near the end."""
+"""A part has about so much of the video at least, in seconds: each begins with a whole picture, which costs space."""
+LAST_SECONDS = 1.0
+"""The same for the last parts, so that all nodes come to the end together."""
+LARGEST = 1 / 12
+"""A part has so much of the video at most, or twice of what it has at least: what a node that dies has done of it is
+lost."""
+ROUNDS = 2.0
+"""Of what is left, one part in so many is given out in one round."""
+MOST_HANDS = 16
+"""More processes that encode at the same time are not planned for: the parts are short enough for them."""
+FAR = 1.5
+"""A part begins at most so many times as far behind a key picture as it is long: all until there is decoded for
+nothing."""
 LONG_SECONDS = 20.0
 """From this length on, in seconds, an encode is cut without being asked to, if there is somebody to help."""
 
@@ -37,7 +46,7 @@ def parts_of(choice: Choice, source: Source, output: Output, sharers: int) -> tu
     reason = why_whole(choice, source, output)
     if reason:
         return (), f"it is encoded in one piece: {reason}"
-    parts = lengths(output.frames, float(output.fps), [key - output.first for key in source.keys])
+    parts = lengths(output.frames, float(output.fps), [key - output.first for key in source.keys], sharers)
     if len(parts) < 2:
         return (), f"it is encoded in one piece: {output.duration:.1f} s are too short for parts" if asked else ""
     return parts, ""
@@ -61,46 +70,49 @@ def why_whole(choice: Choice, source: Source, output: Output) -> str:
     return ""
 
 
-def lengths(frames: int, fps: float, keys: Sequence[int] = ()) -> tuple[int, ...]:
-    """How long each part is: all alike, but for the last quarter of the video, whose parts are half as long, so that
-    all nodes come to the end together. Where the source has key pictures, a part begins with one if there is one near,
-    and else is made longer, if what is decoded only to get to its begin were more than a part.
+def lengths(frames: int, fps: float, keys: Sequence[int] = (), sharers: int = 2) -> tuple[int, ...]:
+    """How long each part is. Each is its share of what is left, so that they become shorter and all nodes come to the
+    end together (guided self-scheduling, Polychronopoulos and Kuck, 1987). Where the source has key pictures, a part
+    begins with one if there is one near, and else is longer, if what is decoded only to get to its begin were much.
 
     Args:
         frames: of the whole.
         fps: frames per second.
         keys: frames that decode without those before, counted from 0, ascending; those outside of the whole do not
             matter. Empty: nothing is known of them, or all frames do.
+        sharers: how many processes could encode at the same time.
 
     >>> lengths(1500, 25.0)
-    (100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 100, 50, 50, 50, 50, 50, 50)
+    (200, 200, 200, 200, 175, 132, 100, 100, 49, 36, 27, 25, 25, 31)
     >>> lengths(600, 25.0, range(0, 600, 45))
-    (90, 90, 135, 90, 90, 45, 60)
-    >>> lengths(150, 25.0)
-    (150,)
+    (135, 135, 90, 90, 45, 27, 18, 25, 20, 15)
+    >>> lengths(149, 25.0)
+    (149,)
     """
-    least = max(1, round(PART_SECONDS * fps))
-    count = max(1, min(MOST_PARTS, frames // least))
-    size = frames / count
+    hands = min(max(sharers, 2), MOST_HANDS)
+    least = max(1.0, PART_SECONDS * fps)
+    if frames < 2 * least:
+        return (frames,)
     cuts = [0]
-    places = _places(frames, count)
-    for number, (place, step) in enumerate(places):
+    while True:
+        begin = cuts[-1]
+        step = _size(frames - begin, frames, hands, least)
+        place = begin + math.ceil(step)
         at = bisect_right(keys, place)
         near = min(keys[max(0, at - 1) : at + 1], key=lambda key: abs(key - place), default=place)
-        if abs(near - place) < step / 2:
+        if begin < near and abs(near - place) < step / 2:
             place = near
-        elif at and place - keys[at - 1] > size:
-            following = places[number + 1][0] if number + 1 < len(places) else frames
-            if following - cuts[-1] < 2 * step:
-                continue
-        if place - cuts[-1] >= step / 2 and frames - place >= step / 2:
-            cuts.append(place)
-    return tuple(end - begin for begin, end in pairwise((*cuts, frames)))
+        elif at and place - keys[at - 1] > FAR * max(step, least):
+            place = begin + math.ceil(2 * step)
+            if begin < near < place + step / 2:
+                place = near
+        if frames - place < step / 2:
+            return tuple(end - begin for begin, end in pairwise((*cuts, frames)))
+        cuts.append(place)
 
 
-def _places(frames: int, count: int) -> list[tuple[int, float]]:
-    """Where parts would begin if no place were better than another, and how long each is before it."""
-    size, halved = frames / count, count // 4
-    whole = count - halved if halved else count - 1
-    long = [(math.ceil(number * size), size) for number in range(1, whole + 1)]
-    return [*long, *((math.ceil(frames - number * size / 2), size / 2) for number in range(2 * halved - 1, 0, -1))]
+def _size(left: int, frames: int, hands: int, least: float) -> float:
+    """Frames that the next part should have, of so many that are left."""
+    few = left <= hands * least
+    shortest = max(1.0, least * LAST_SECONDS / PART_SECONDS) if few else least
+    return min(max(left / (ROUNDS * hands), shortest), max(2 * least, frames * LARGEST))
