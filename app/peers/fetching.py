@@ -12,7 +12,7 @@ import hashlib
 import shutil
 import time
 from collections import Counter, OrderedDict
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection
 from typing import Final
 
 import structlog
@@ -23,9 +23,9 @@ from app.installs.part import PartFile
 from app.installs.retries import PATIENCE, Patience, Retries, Trouble
 from app.installs.source import SourceError
 from app.peers.peer import Peer
-from app.peers.speed import Speed
+from app.peers.tree_fetch import Sources, TreeFetch
 from app.settings import Settings
-from client.errors import NotFound, ProtocolError, RequestRefused, ZordonError
+from client.errors import ProtocolError, ZordonError
 from client.models import Fetch, Tree
 from engines.installs.release import Checksum
 
@@ -37,17 +37,10 @@ SMALL_CONNECTIONS: Final = 4
 """Small ones that come beside them: they wait for answers and for the disk, not for the line."""
 SMALL: Final = 256 << 10
 """Up to here a content is read whole and written once, in bytes."""
-BAD: Final = 1000
-"""So many failures count as one content that was damaged."""
-FRESH_SECONDS: Final = 30.0
-"""So long a failure that nobody has been told of is worth telling."""
 KEPT: Final = 20
 """Fetches that have ended and are still told about."""
 STALL_SECONDS: Final = 20.0
 """A connection that brings no byte for so long is broken."""
-
-Sources = Callable[[], Sequence[Peer]]
-"""The nodes that have a project and can be asked now, best first."""
 
 
 class Fetching:
@@ -296,94 +289,6 @@ class Fetching:
         if not peers:
             raise Trouble("no node that has the project can be reached just now")
         return min(peers, key=lambda peer: (fetch.failures[peer.id], self._load[peer.id], peers.index(peer)))
-
-
-class TreeFetch:
-    """One project on its way, or at its end.
-
-    Attributes:
-        tree_id: which one.
-        sources: who has it.
-        failures: how often each node did not deliver, by its id.
-        from_nodes: contents that come just now, by the name of the node.
-    """
-
-    def __init__(self, tree_id: str, sources: Sources) -> None:
-        self.tree_id = tree_id
-        self.sources = sources
-        self.failures: Counter[str] = Counter()
-        self.from_nodes: Counter[str] = Counter()
-        self.task: asyncio.Task[None] | None = None
-        self.complete = False
-        self.failed = False
-        self.reason = "it is being asked what belongs to the project"
-        self.bytes_done = 0
-        self.bytes_total = 0
-        self._speed = Speed()
-        self._trouble = ""
-        self._told = False
-        self._ended = 0.0
-
-    def begin(self, size: int, count: int) -> None:
-        """So much is missing."""
-        self.bytes_total = size
-        self.reason = f"{count} files of the project are coming"
-
-    def arrived(self, count: int) -> None:
-        """So many bytes more are here; less than none if some were not worth anything."""
-        self.bytes_done += count
-        self._trouble = ""
-        self._speed.add(count, time.monotonic())
-
-    def trouble(self, peer: Peer, error: ZordonError) -> SourceError:
-        """A node did not deliver. What may help is to ask again, perhaps somebody else."""
-        self.failures[peer.id] += 1
-        self._trouble = f"{peer.name}: {error}"
-        refused = isinstance(error, RequestRefused) and not isinstance(error, NotFound)
-        if refused and len(self.sources()) < 2:
-            return SourceError(self._trouble)
-        return Trouble(self._trouble)
-
-    def has_another(self, peer: Peer | None) -> bool:
-        """Whether somebody else than this node, which sent what is damaged, may have the project whole."""
-        if peer is not None:
-            self.failures[peer.id] += BAD
-        return any(self.failures[other.id] < BAD for other in self.sources())
-
-    def end(self, reason: str) -> None:
-        """It has come, or did not: then why."""
-        self.complete, self.failed = not reason, bool(reason)
-        self.reason = reason or "the project is here"
-        self._ended = time.monotonic()
-
-    def tell(self) -> None:
-        """Somebody is told how it is: of a failure once, then it may be tried again."""
-        self._told = self.failed
-
-    def may_begin_anew(self, now: float) -> bool:
-        """Whether it failed, and that is known or long ago (monotonic seconds)."""
-        return self.failed and (self._told or now - self._ended > FRESH_SECONDS)
-
-    @property
-    def sentence(self) -> str:
-        """What is going on, for people."""
-        return f"{self.reason}; trying again: {self._trouble}" if self._trouble and not self.failed else self.reason
-
-    def wire(self) -> Fetch:
-        """As clients see it."""
-        ended = self.complete or self.failed
-        speed = None if ended else self._speed.now(time.monotonic())
-        left = self.bytes_total - self.bytes_done
-        return Fetch(
-            tree=self.tree_id,
-            state="complete" if self.complete else "failed" if self.failed else "fetching",
-            reason=self.sentence,
-            sources=sorted(name for name, count in self.from_nodes.items() if count > 0),
-            bytes_done=self.bytes_done,
-            bytes_total=self.bytes_total,
-            bytes_per_second=speed,
-            eta_seconds=round(left / speed, 1) if speed else None,
-        )
 
 
 def _path(sha256: str) -> str:

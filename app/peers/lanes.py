@@ -35,8 +35,9 @@ from app.peers.choosing import LOOK_SECONDS, Choosing
 from app.peers.own_ground import OwnGround
 from app.peers.peer import Peer, PeerChange
 from app.peers.registry import Peers
-from app.peers.remote import RemoteAttempt, frames_of, job_of, update_from
+from app.peers.remote import RemoteAttempt
 from app.peers.shares import Shares
+from app.peers.updates import frames_of, job_of, update_from
 from app.render.supervisor import Supervisor
 from client.errors import JobNotFound, ZordonError
 from client.models import JobStatus, NodeState, SubjobAnswer, SubjobUpdate

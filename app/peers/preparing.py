@@ -15,9 +15,10 @@ import structlog
 from app.content.store import ContentStore
 from app.installs.errors import InstallError
 from app.installs.installs import Installs
-from app.peers.fetching import Fetching, TreeFetch
+from app.peers.fetching import Fetching
 from app.peers.peer import Peer
 from app.peers.registry import Peers
+from app.peers.tree_fetch import TreeFetch
 from app.render.catalog import EngineCatalog, UnknownEngine
 from app.settings import Settings
 from client.models import InstallState, Preparation, Prepare

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable, Coroutine, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Final
 
 import structlog
@@ -17,8 +17,9 @@ import structlog
 from app.peers.contact import Contact, Origin
 from app.peers.contacts import Contacts
 from app.peers.greeting import Greeting, Me, greet
-from app.peers.known import KnownNodes, Remembered
-from app.peers.peer import Peer, PeerChange, PeerListener, SameId, first_brief
+from app.peers.known import KnownNodes
+from app.peers.peer import Peer, SameId, first_brief
+from app.peers.peer_list import PeerList
 from app.peers.secret import Farm, FarmSecret
 from client.addresses import Address, parse_address
 from client.errors import ZordonError
@@ -36,10 +37,8 @@ _COPY: Final = (
     "and start it again"
 )
 
-BeatListener = Callable[[str, Beat], None]
 
-
-class Peers:
+class Peers(PeerList):
     """The other nodes of the farm. For the event loop's thread.
 
     Args:
@@ -63,20 +62,13 @@ class Peers:
         misses: int,
         given: Iterable[Address] = (),
     ) -> None:
-        self.secret = secret
-        self.me = me
+        super().__init__(secret, me, brief, known)
         self.interval = interval
         self.patience = max(interval, LEAST_PATIENCE)
         self.misses = misses
         self.subjobs_given: Callable[[str], Mapping[str, int]] = lambda node_id: {}
         """Revision by id of the subjobs that a node, by its id, has given to this one."""
-        self._brief = brief
-        self._known = known
-        self._peers: dict[str, Peer] = {}
         self._contacts = Contacts(self)
-        self._loose: set[asyncio.Task[None]] = set()
-        self._listeners: list[PeerListener] = []
-        self._beat_listeners: list[BeatListener] = []
         self._same_id: dict[str, str] = {}  # why a service is refused, by "id/instance"
         self._loop: asyncio.AbstractEventLoop | None = None
         self._leaving: asyncio.Task[None] | None = None
@@ -85,36 +77,6 @@ class Peers:
         secret.on_change(self._farm_changed)
 
     # --- for the other rooms -------------------------------------------------------------------------------------
-
-    @property
-    def own(self) -> NodeBrief:
-        """This node, as it tells others of itself."""
-        return self._brief()
-
-    def usable(self) -> list[Peer]:
-        """The nodes that can be asked for something now."""
-        return [peer for peer in self._peers.values() if peer.usable]
-
-    def helpers(self, engine: str) -> int:
-        """How many other nodes could render a part of a job of this engine now."""
-        briefs = (peer.brief for peer in self.usable())
-        return sum(1 for brief in briefs if brief.slots.get(engine, 0) > 0 and not brief.paused)
-
-    def get(self, node_id: str) -> Peer | None:
-        """The node with this id, in whatever state it is; None: there is none, or it was forgotten."""
-        return self._peers.get(node_id)
-
-    def all(self) -> list[Peer]:
-        """Every node that has proven itself once."""
-        return list(self._peers.values())
-
-    def on_change(self, listener: PeerListener) -> None:
-        """Have a listener called when a node comes or goes."""
-        self._listeners.append(listener)
-
-    def on_beat(self, listener: BeatListener) -> None:
-        """Have a listener called with every beat of another node, asked or answered, and that node's id."""
-        self._beat_listeners.append(listener)
 
     def nodes(self) -> list[PeerNode]:
         """This node, then the others by name, then the addresses where somebody is who is not used."""
@@ -152,7 +114,8 @@ class Peers:
         farm = self.secret.farm
         if farm is not None:
             for one in await asyncio.to_thread(self._known.load, farm.id):
-                self._remember(one)
+                if (address := self._remember(one)) is not None:
+                    self._contacts.add(address, Origin.KNOWN, one.name, one.id)
             self._contacts.start()
 
     @property
@@ -339,33 +302,6 @@ class Peers:
             return  # an address of that machine
         self._contacts.add(address, Origin.KNOWN, told.name, told.id)
 
-    def _remember(self, one: Remembered) -> None:
-        try:
-            address = parse_address(one.address)
-        except ValueError as error:
-            log.warning("a known node has no address", node=one.name, reason=str(error))
-            return
-        if one.id != self.me.id and one.id not in self._peers:
-            brief = NodeBrief(id=one.id, name=one.name, port=address.port, scheme=address.scheme or "http")
-            self._peers[one.id] = Peer(brief, address)
-            self._contacts.add(address, Origin.KNOWN, one.name, one.id)
-
-    async def _keep_list(self) -> None:
-        farm = self.secret.farm
-        if farm is not None:
-            nodes = [Remembered(id=peer.id, name=peer.name, address=str(peer.place)) for peer in self._peers.values()]
-            await self._known.keep(farm.id, nodes)
-
-    def _set(self, peer: Peer, state: NodeState, reason: str) -> None:
-        if peer.state is state:
-            peer.reason = reason
-            return
-        peer.state, peer.reason = state, reason
-        log.info("a node", node=peer.name, address=peer.address, state=state.value, reason=reason or None)
-        change = PeerChange(peer.id, state, reason)
-        for listener in self._listeners:
-            listener(change)
-
     async def _still_there(self, contact: Contact, instance: str) -> bool:
         """Whether the service of before still answers where it was."""
         try:
@@ -393,8 +329,3 @@ class Peers:
         self._contacts.renew()
         if self._loop is not None and farm is not None:
             self._contacts.start()
-
-    def _spawn(self, work: Coroutine[None, None, None]) -> None:
-        task = asyncio.ensure_future(work)
-        self._loose.add(task)
-        task.add_done_callback(self._loose.discard)

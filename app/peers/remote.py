@@ -9,29 +9,27 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final
-from urllib.parse import quote
 
 import structlog
 from pydantic import JsonValue, TypeAdapter
 
-from app.jobs.events import FramesVerified
 from app.jobs.record import JobRecord
 from app.jobs.store import StoreError
 from app.outputs.verification import VerificationError
-from app.peers.client import PeerClient
-from app.peers.collecting import fetch, outputs_of
+from app.peers.collecting import as_fetched, fetch, outputs_of
 from app.peers.outcomes import Broke, Came, LetGo, Outcome, Short
 from app.peers.peer import Peer
+from app.peers.updates import frames_of, job_of, update_from
 from app.render.at_work import JobAtWork
 from app.render.session_request import session_request
 from app.render.supervisor import Supervisor
 from client.connection import read, worth_repeating
 from client.errors import JobNotFound, RequestRefused, TransferFailed, ZordonError
 from client.models import Job, JobStatus, OutputEntry, SubjobUpdate
-from engines.contract import Chunk, ExpectedOutput, FailureCause, Refusal, VideoCheck
-from engines.frames import FrameSet, FrameSetError, IndexSet
+from engines.contract import Chunk, ExpectedOutput, FailureCause, Refusal
+from engines.frames import IndexSet
 
 log = structlog.get_logger(__name__)
 
@@ -40,7 +38,6 @@ SILENCE_SECONDS: Final = 15.0
 _SUBMIT_SECONDS: Final = 120.0
 _PAUSES: Final = (0.2, 0.5, 1.0, 2.0)
 _JOBS: Final = TypeAdapter(list[Job])
-_JOB: Final = TypeAdapter(Job)
 
 
 Bring = Callable[[JobRecord, Peer], Awaitable[str | None]]
@@ -324,77 +321,3 @@ class RemoteAttempt:
         if record is None:
             raise LookupError("the job has ended")
         return record
-
-
-async def job_of(client: PeerClient, subjob: str) -> Job:
-    """A subjob as its node shows it.
-
-    Raises:
-        ZordonError: it cannot be had.
-    """
-    return read(_JOB, await client.get(f"/api/jobs/{quote(subjob, safe='')}"))
-
-
-def update_from(job: Job, attempt: str, revision: int) -> SubjobUpdate:
-    """What its node would tell of a subjob that looks so."""
-    return SubjobUpdate(
-        id=job.id,
-        status=job.status,
-        reason=job.reason,
-        errors=job.errors,
-        attempt=attempt,
-        revision=revision,
-        done_frames=job.done_frames,
-        failed_frames=job.failed_frames,
-        percent=job.percent_complete,
-        seconds_per_frame=job.seconds_per_frame,
-    )
-
-
-def frames_of(record: JobRecord, notation: str) -> IndexSet:
-    """The positions of those frames of a job that another node names; what is no frame of it is none."""
-    if not notation:
-        return IndexSet()
-    try:
-        named = FrameSet.parse(notation)
-    except FrameSetError:
-        return IndexSet()
-    frames = record.spec.frames
-    return IndexSet.of(frames.position(frame) for frame in named if frame in frames)
-
-
-def as_fetched(part: ExpectedOutput) -> ExpectedOutput:
-    """What is looked for in a part that another node has sent. It was decoded there, and has the SHA-256 that it had
-    then: decoding every picture again would take a twentieth of the time of encoding it, and show nothing new."""
-    if not isinstance(part.check, VideoCheck):
-        return part
-    return replace(part, check=replace(part.check, decode=False))
-
-
-def verified_event(remote: RemoteAttempt, attempt: str, positions: IndexSet, seconds: float | None) -> FramesVerified:
-    """What is told of frames that have come home: of the attempt itself, or of one that takes them over."""
-    work = remote.work
-    median = work.frame_took(seconds, remote.node)
-    files = remote.supervisor.delivery.file_count(remote.job)
-    return FramesVerified(attempt, positions, files, median, seconds, work.pace)
-
-
-NODE_TROUBLE: Final = frozenset(
-    cause.value
-    for cause in (
-        FailureCause.DISK,
-        FailureCause.MACHINE,
-        FailureCause.OUT_OF_MEMORY,
-        FailureCause.BAD_OPTION,
-        FailureCause.MISSING_ASSET,
-    )
-)
-"""Causes that say more of a node than of a frame: another node may do better."""
-
-
-def causes(update: SubjobUpdate) -> tuple[FailureCause, str]:
-    """The cause of a subjob's failure, and what to say of it."""
-    known = update.cause in [cause.value for cause in FailureCause]
-    cause = FailureCause(update.cause) if known else FailureCause.ERROR
-    message = update.errors[-1] if update.errors else update.reason or "it failed there"
-    return cause, message[:1000]

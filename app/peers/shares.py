@@ -18,6 +18,7 @@ from app.jobs.events import (
     AttemptReleased,
     AttemptStarted,
     FrameFailed,
+    FramesVerified,
     WarningNoted,
 )
 from app.jobs.queries import SubjobRow
@@ -26,15 +27,9 @@ from app.jobs.sharing import Standing
 from app.peers.outcomes import Broke, Came, Outcome, Short
 from app.peers.peer import Peer
 from app.peers.registry import Peers
-from app.peers.remote import (
-    NODE_TROUBLE,
-    Bring,
-    RemoteAttempt,
-    causes,
-    frames_of,
-    verified_event,
-)
+from app.peers.remote import Bring, RemoteAttempt
 from app.peers.troubles import Troubles
+from app.peers.updates import NODE_TROUBLE, causes, frames_of
 from app.render.supervisor import Supervisor
 from client.errors import ZordonError
 from client.models import JobStatus, SubjobUpdate
@@ -129,7 +124,7 @@ class Shares:
         if record is None:
             return
         if positions & record.state.running.positions(remote.attempt):
-            self._jobs.apply(remote.job, verified_event(remote, remote.attempt, positions, seconds))
+            self._jobs.apply(remote.job, _verified_event(remote, remote.attempt, positions, seconds))
         elif record.state.ending is None and not record.state.needs_space:
             # The attempt was given up while its file was on the way: another takes it over, as long as it is wanted.
             wanted = positions & (record.waiting_positions() | record.running_positions())
@@ -147,7 +142,7 @@ class Shares:
         notation = record.spec.frames.notation(positions)
         begin = queries.begin_attempt(fresh, record.id, fresh, notation, now)
         self._jobs.apply(record.id, AttemptStarted(fresh, positions, now, node=remote.peer.name, twice=True), begin)
-        ended = AttemptEnded(fresh, now, verified_event(remote, fresh, positions, seconds))
+        ended = AttemptEnded(fresh, now, _verified_event(remote, fresh, positions, seconds))
         self._jobs.apply(record.id, ended, queries.end_attempt(fresh, now, "succeeded", ""))
 
     def _note(self, remote: RemoteAttempt, change: Callable[[Standing], Standing]) -> None:
@@ -272,3 +267,11 @@ class Shares:
     def of_node(self, node_id: str) -> list[RemoteAttempt]:
         """What a node has."""
         return list(self._of_node.get(node_id, {}).values())
+
+
+def _verified_event(remote: RemoteAttempt, attempt: str, positions: IndexSet, seconds: float | None) -> FramesVerified:
+    """What is told of frames that have come home: of the attempt itself, or of one that takes them over."""
+    work = remote.work
+    median = work.frame_took(seconds, remote.node)
+    files = remote.supervisor.delivery.file_count(remote.job)
+    return FramesVerified(attempt, positions, files, median, seconds, work.pace)
