@@ -15,7 +15,7 @@ from app.api.parts import PartsOf
 from app.api.who import address_of, note
 from app.peers.joining import JoinFailed
 from app.peers.pairing import NothingOffered, WrongCode
-from app.peers.pake import ExchangeFailed
+from app.peers.pairing_code import ExchangeFailed
 from app.peers.secret import FarmSecretError
 from client.models import Exchange, ExchangeAnswer, Joined, JoinFarm, Pairing
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 from pydantic import TypeAdapter
@@ -13,7 +13,7 @@ from app.peers.contact import Origin
 from app.peers.discovery import Discovery
 from app.peers.greeting import Me
 from app.peers.pairing import wire_of
-from app.peers.pake import CommonKey, ExchangeFailed, Side, read_code
+from app.peers.pairing_code import ExchangeFailed, read_code
 from app.peers.reach import why_unreachable
 from app.peers.registry import Peers
 from app.peers.secret import farm_of
@@ -22,6 +22,9 @@ from client.addresses import Address, parse_address
 from client.connection import read
 from client.errors import NotFound, RequestRefused, ZordonError
 from client.models import Exchange, ExchangeAnswer, Joined, JoinFarm, Partner
+
+if TYPE_CHECKING:
+    from app.peers.pake import Side
 
 log = structlog.get_logger(__name__)
 
@@ -139,14 +142,22 @@ class Joining:
         )
 
     async def _exchange(self, code: str, address: Address) -> tuple[ExchangeAnswer, bytes, str]:
-        side = Side(code, joins=True)
+        side, message = await asyncio.to_thread(_begun, code)
         me = {"node": self._me.id, "name": self._me.name, "port": self._peers.own.port}
-        first = Exchange.model_validate({**me, "message": await asyncio.to_thread(side.message)})
+        first = Exchange.model_validate({**me, "message": message})
         asked = await ask(address, EXCHANGE_PATH, first.model_dump(mode="json"), _STEP_SECONDS)
         begun = read(_ANSWER, asked.response)
-        common: CommonKey = await asyncio.to_thread(side.finish, begun.message, begun.session)
+        common = await asyncio.to_thread(side.finish, begun.message, begun.session)
         second = Exchange.model_validate({**me, "session": begun.session, "proof": common.proof()})
         asked = await ask(address, EXCHANGE_PATH, second.model_dump(mode="json"), _STEP_SECONDS)
         answer = read(_ANSWER, asked.response)
         key, name = common.open(answer.sealed)
         return answer, key, name
+
+
+def _begun(code: str) -> tuple[Side, str]:
+    """This side of an exchange, and what the other one is sent."""
+    from app.peers.pake import Side
+
+    side = Side(code, joins=True)
+    return side, side.message()

@@ -8,18 +8,21 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Final
+from typing import TYPE_CHECKING, Final
 
 import structlog
 
 from app.peers.greeting import Me
-from app.peers.pake import CommonKey, ExchangeFailed, Side, make_code, read_code
+from app.peers.pairing_code import ExchangeFailed, make_code, read_code
 from app.peers.reach import why_unreachable
 from app.peers.secret import Farm, FarmSecret
 from app.settings import Settings
 from client.addresses import Address
 from client.models import Exchange, ExchangeAnswer, Pairing, Partner
 from client.models import Farm as FarmWire
+
+if TYPE_CHECKING:
+    from app.peers.pake import CommonKey
 
 log = structlog.get_logger(__name__)
 
@@ -137,8 +140,7 @@ class PairingDesk:
 
     async def _begin(self, offer: _Offer, asked: Exchange) -> ExchangeAnswer:
         session = secrets.token_hex(16)
-        side = Side(read_code(offer.code), joins=False)
-        message, key = await asyncio.to_thread(_reply, side, asked.message, session)
+        message, key = await asyncio.to_thread(_reply, read_code(offer.code), asked.message, session)
         while len(self._sessions) >= _MAX_SESSIONS:
             del self._sessions[next(iter(self._sessions))]
         if self._offer is offer:
@@ -156,6 +158,9 @@ def wire_of(farm: Farm | None) -> FarmWire | None:
     return None if farm is None else FarmWire(id=farm.id, name=farm.name)
 
 
-def _reply(side: Side, message: str, session: str) -> tuple[str, CommonKey]:
+def _reply(code: str, message: str, session: str) -> tuple[str, CommonKey]:
+    from app.peers.pake import Side
+
+    side = Side(code, joins=False)
     said = side.message()
     return said, side.finish(message, session)

@@ -3,13 +3,14 @@ handed over by it, sealed.
 
 A code is short, so it must not be possible to try many: who listens learns nothing to try codes on, and who takes part
 can try one code a run. The key that both have in the end seals the farm's secret.
+
+What this needs takes 8 MB, and few ever pair: whoever does imports it then.
 """
 
 from __future__ import annotations
 
 import hmac
 import json
-import re
 import secrets
 from dataclasses import dataclass
 from hashlib import sha256
@@ -22,36 +23,11 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from spake2 import SPAKE2_A, SPAKE2_B, SPAKEError
 from spake2.ed25519_basic import NotOnCurve
 
-ALPHABET: Final = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"
-"""Crockford's base 32: nothing in it is mistaken for something else when it is read out."""
-CODE_CHARACTERS: Final = 6
+from app.peers.pairing_code import ExchangeFailed
+
 _JOINS: Final = b"zordon node that joins a farm"
 _PAIRS: Final = b"zordon node that offers its farm"
-_SEEN_AS: Final = str.maketrans("OIL", "011")
-_CODE: Final = re.compile(f"[{ALPHABET}]{{{CODE_CHARACTERS}}}")
 _NONCE_BYTES: Final = 12
-
-
-class ExchangeFailed(Exception):
-    """The two sides have no common key: another code, or no message of this protocol."""
-
-
-def make_code() -> str:
-    """A new code, such as ``7K4-93F``: 30 bits."""
-    code = "".join(secrets.choice(ALPHABET) for _ in range(CODE_CHARACTERS))
-    return f"{code[:3]}-{code[3:]}"
-
-
-def read_code(text: str) -> str:
-    """A code as somebody typed it, as it is used: without dashes and blanks, what looks alike made the same.
-
-    Raises:
-        ValueError: it is none.
-    """
-    code = re.sub(r"[\s-]", "", text).upper().translate(_SEEN_AS)
-    if _CODE.fullmatch(code) is None:
-        raise ValueError(f"{text[:40]!r} is no pairing code: it has six letters and digits, such as 7K4-93F")
-    return code
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +80,7 @@ class Side:
     """One side of one exchange. Everything but the making takes some tens of milliseconds: for a thread.
 
     Args:
-        code: see :func:`read_code`.
+        code: see :func:`app.peers.pairing_code.read_code`.
         joins: whether it is the side that joins.
     """
 

@@ -10,7 +10,8 @@ import httpx
 import pytest
 
 from app.peers.greeting import Me
-from app.peers.pake import ExchangeFailed, Side, make_code, read_code
+from app.peers.pairing_code import ExchangeFailed, make_code, read_code
+from app.peers.pake import Side
 from app.peers.secret import FarmSecret, farm_of
 from app.peers.signing import EMPTY_BODY, Nonces, Signature, is_right, read_signature, sign
 from app.peers.trust import CLOCKS_DIFFER, SAY_HELLO, Distrust, Trust, Trusted
