@@ -27,22 +27,26 @@ def measure(options: Options, report: Report) -> None:
 
 async def _once(options: Options, number: int) -> float:
     async with nodes(options.folder / str(number), (1.0, 1.0, 1.0)) as farm:
-        first, second, third = farm
+        first, *others = farm
         job = await submit(first, 2, NEVER)  # one each for two of them, and the third is free
         await until(first, job, 0, 60)
         held: list[RunningFrames] = []
-        while not any(one.node == second.name for one in held):
-            held = (await first.proxy.get_job_frames(job.id)).running
-            await asyncio.sleep(0.05)
-        lost = {one.frames for one in held if one.node == second.name}
+        names = {one.name for one in others}
+        async with asyncio.timeout(60):
+            while not any(one.node in names for one in held):
+                held = (await first.proxy.get_job_frames(job.id)).running
+                await asyncio.sleep(0.05)
+        victim = next(one for one in others if any(one.name == frames.node for frames in held))
+        lost = {one.frames for one in held if one.node == victim.name}
         began = time.monotonic()
-        second.kill()
-        while True:
-            page = await first.proxy.get_job_frames(job.id)
-            elsewhere = {one.frames for one in page.running if one.node in (first.name, third.name)}
-            if elsewhere & lost or (not page.waiting and all(one.node != second.name for one in page.running)):
-                return time.monotonic() - began
-            await asyncio.sleep(0.05)
+        victim.kill()
+        async with asyncio.timeout(60):
+            while True:
+                page = await first.proxy.get_job_frames(job.id)
+                elsewhere = {one.frames for one in page.running if one.node != victim.name}
+                if elsewhere & lost or (not page.waiting and all(one.node != victim.name for one in page.running)):
+                    return time.monotonic() - began
+                await asyncio.sleep(0.05)
 
 
 if __name__ == "__main__":
