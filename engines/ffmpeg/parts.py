@@ -7,7 +7,7 @@ part leaves a note of two decoded pictures with their times: its own first one, 
 follows a part must be what the next one begins with; the first part begins where the file does. A part that does not
 fit is made again by decoding from the begin of the file, which is always exact.
 
-The sound is encoded once, from the source, when the parts are joined; their pictures are copied.
+The sound is encoded once, beside the first part (:mod:`engines.ffmpeg.sound`). Joining copies everything.
 """
 
 from __future__ import annotations
@@ -32,6 +32,7 @@ from engines.ffmpeg.command import (
 )
 from engines.ffmpeg.filters import boundary_chain, part_chain
 from engines.ffmpeg.output import Details, Output
+from engines.ffmpeg.sound import at_its_begin, expected_sound, is_apart, sound_name, sound_output
 from engines.ffmpeg.source import Source
 from engines.frames import FrameSet
 
@@ -100,7 +101,11 @@ def part_command(session: SessionRequest, chunk: Chunk) -> Command:
         if part.first not in source.keys:
             begin -= 0.5 / float(source.fps)
         argv += ["-seek_timestamp", "1", "-ss", f"{begin:.6f}"]
-    argv += input_arguments(session.project, source, output, frames, session.threads)
+    opened = input_arguments(session.project, source, output, frames, session.threads)
+    argv += opened
+    with_sound = part.first == output.first and is_apart(output, options)
+    if with_sound:  # opened once more: it is read to its end, the pictures are not
+        argv += [*at_its_begin(source), *opened]
     argv += ["-map", f"0:{source.video_index}", "-vf", part_chain(source, output, options, skipped, part.count)]
     argv += ["-fps_mode:v", "passthrough", "-enc_time_base:v", encoder_time_base(source, output)]
     argv += [*encoding_arguments(source, output, options, session.threads), "-an", "-sn", "-dn", "-map_chapters", "-1"]
@@ -121,6 +126,8 @@ def part_command(session: SessionRequest, chunk: Chunk) -> Command:
             "framemd5",
         ]
         argv += [f"file:{chunk.folder.absolute() / boundary_name(session.name, part)}"]
+    if with_sound:
+        argv += sound_output(output, options, 1, chunk.folder.absolute() / sound_name(session.name, output))
     return to_run(argv)
 
 
@@ -130,10 +137,12 @@ def expected_of_part(session: SessionRequest, chunk: Chunk) -> Sequence[Expected
     output = details.output
     part = part_of(output, min(chunk.frames))
     check = VideoCheck(width=output.width, height=output.height, frames=part.count, audio=False)
-    video = ExpectedOutput(part_name(session.name, part), check, part.first)
-    if details.source.kind != "video":
-        return [video]
-    return [video, ExpectedOutput(boundary_name(session.name, part), FileCheck(), part.first)]
+    expected = [ExpectedOutput(part_name(session.name, part), check, part.first)]
+    if details.source.kind == "video":
+        expected.append(ExpectedOutput(boundary_name(session.name, part), FileCheck(), part.first))
+    if part.first == output.first and is_apart(output, options_of(session)):
+        expected.append(expected_sound(session.name, output))
+    return expected
 
 
 def part_name(stem: str, part: Part) -> str:
@@ -147,20 +156,22 @@ def boundary_name(stem: str, part: Part) -> str:
 
 
 def misfits(session: SessionRequest, folder: Path) -> Sequence[int]:
-    """The first frames of the parts that do not continue the one before them. Reads the notes of all parts."""
+    """The first frames of the parts that do not continue the one before them, or lack the sound. Reads the notes of all
+    parts."""
     details = Details.read(session.details)
     source, output = details.source, details.output
     if source.kind != "video":
         return ()
     parts = parts_in(output)
-    bad = []
+    bad: list[int] = []
+    silent = is_apart(output, options_of(session)) and not (folder / sound_name(session.name, output)).is_file()
     follows: tuple[int, str] | None = None  # of the part before: frame number and picture
     for number, part in enumerate(parts):
         seen = _noted(folder / boundary_name(session.name, part), source)
         wanted = 1 if part.is_last and part.first + part.count > source.last else 2
         fits = len(seen) == wanted and seen[0][0] == part.first and (number == 0 or seen[0] == follows)
         fits = fits and (wanted == 1 or seen[1][0] == part.first + part.count)
-        if not fits:
+        if not fits or (number == 0 and silent):
             bad.append(part.first)
         follows = seen[1] if len(seen) == 2 else None
         if not fits or follows is None:
@@ -170,7 +181,7 @@ def misfits(session: SessionRequest, folder: Path) -> Sequence[int]:
 
 
 def join_command(session: SessionRequest, chunk: Chunk, folder: Path) -> Command:
-    """The process that joins the parts and encodes the sound.
+    """The process that joins the parts and the sound.
 
     Raises:
         ValueError: the session has no project.
@@ -184,16 +195,21 @@ def join_command(session: SessionRequest, chunk: Chunk, folder: Path) -> Command
     for part in parts_in(output):
         path = str(folder.absolute() / part_name(session.name, part)).replace("'", "'\\''")
         lines += [f"file 'file:{path}'", f"duration {part.count * output.fps.denominator / output.fps.numerator:.9f}"]
-    argv = beginning(session)
+    apart = is_apart(output, options)
+    argv = [*beginning(session), *(["-copyts"] if apart else [])]
     if output.audio and not output.cut and source.begin > 0:
         argv += ["-itsoffset", f"{source.begin:.6f}"]
     argv += ["-protocol_whitelist", "file,pipe", "-f", "concat", "-safe", "0", "-i", f"file:{session.folder / LIST}"]
+    if apart:
+        argv += at_its_begin(source)
     argv += input_arguments(session.project, source, output, frames, session.threads)
+    if apart:
+        argv += ["-f", "mov", "-i", f"file:{folder.absolute() / sound_name(session.name, output)}"]
     argv += ["-map", "0:v:0"]
-    for index in output.audio:
-        argv += ["-map", f"1:{index}"]
+    for number, index in enumerate(output.audio):
+        argv += ["-map", f"2:a:{number}" if apart else f"1:{index}"]
     argv += ["-c:v", "copy", *(("-tag:v", "hvc1") if _is_apples(output) else ())]
-    argv += [*sound_arguments(output, options), "-sn", "-dn", "-map_metadata", "1"]
+    argv += [*(["-c:a", "copy"] if apart else sound_arguments(output, options)), "-sn", "-dn", "-map_metadata", "1"]
     argv += ["-map_chapters", "-1" if output.cut else "1", "-video_track_timescale", str(output.fps.numerator * 512)]
     if output.format == "mp4":
         argv += ["-movflags", "+faststart"]
