@@ -13,12 +13,15 @@ import pytest
 from PIL import Image
 
 from client.models import JobStatus
+from engines.ffmpeg.splitting import lengths
 
 if TYPE_CHECKING:
     from tests.render.conftest import Node, StartNode
 
 FIXTURES = Path(__file__).parents[1] / "fixtures"
-FRAMES, PARTS = 325, 3
+FRAMES = 325
+LENGTHS = lengths(FRAMES, 25.0, range(0, FRAMES, 40))
+PARTS = len(LENGTHS)
 
 
 @pytest.fixture(scope="module")
@@ -66,7 +69,7 @@ async def test_a_restart_keeps_the_parts_that_are_there(start_node: StartNode, c
     kept = {path.name: path.stat().st_mtime_ns for path in node.parts.folders.parts(job.id).glob("*.mkv")}
     assert kept
     async with start_node(local_roots=[clip.parent], slots={"ffmpeg": 0}) as node:
-        assert node.job(job.id).frames_done >= min(kept and (108, FRAMES))
+        assert node.job(job.id).frames_done >= LENGTHS[0]
     async with start_node(local_roots=[clip.parent]) as node:
         job = await node.ended(job.id)
         assert job.errors == []
@@ -115,18 +118,21 @@ async def test_one_part_for_another_node(start_node: StartNode, clip: Path) -> N
     async with start_node(local_roots=[clip.parent]) as node:
         options = {"split": True, "speed": "ultrafast"}
         asked: dict[str, object] = {"renderer": "ffmpeg", "local_path": str(clip), "name": "x", "args": options}
+        first, last = LENGTHS[0] + 1, LENGTHS[0] + LENGTHS[1]
         with pytest.raises(ValueError, match="only the node that puts the parts together"):
-            await node.submit(**asked, part={"first": 121})
+            await node.submit(**asked, part={"first": first})
         subjob = {"parent": "0" * 16, "attempt": "0-1", "node": "n" * 32, "address": "127.0.0.1:1"}
         asked["subjob"] = subjob
         other = f"node:{'n' * 32}"
-        job = await node.submit(by=other, **asked, part={"first": 121})
-        assert (job.frames, job.total_frames) == ("121-200", 80)
+        job = await node.submit(by=other, **asked, part={"first": first})
+        assert (job.frames, job.total_frames) == (f"{first}-{last}", LENGTHS[1])
         job = await node.ended(job.id)
         assert (job.status, job.attempts) == (JobStatus.COMPLETED, 1)
-        assert node.outputs(job.id) == ["x_part_000121.framemd5", "x_part_000121.mkv"]
-        with pytest.raises(ValueError, match="no part that begins with frame 111"):
-            await node.submit(by=other, **asked, part={"first": 111})
+        assert node.outputs(job.id) == [f"x_part_{first:06d}.framemd5", f"x_part_{first:06d}.mkv"]
+        job = await node.ended((await node.submit(by=other, **asked, part={"first": 1})).id)
+        assert node.outputs(job.id) == ["x_part_000001.framemd5", "x_part_000001.mkv", "x_sound_000001.mp4"]
+        with pytest.raises(ValueError, match=f"no part that begins with frame {last}"):
+            await node.submit(by=other, **asked, part={"first": last})
         with pytest.raises(ValueError, match="not rendered in parts"):
             await node.submit(by=other, **{**asked, "args": {"split": False}}, part={"first": 1})
 
