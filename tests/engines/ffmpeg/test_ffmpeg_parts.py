@@ -151,6 +151,7 @@ def test_parts_make_exactly_the_whole(
 
 
 @pytest.mark.slow
+@pytest.mark.parametrize("source", ["closed.mp4", "late.mkv", "mpeg2.ts"], indirect=True, scope="module")
 @pytest.mark.parametrize("frames", [None, "31-290"])
 @pytest.mark.parametrize(
     ("output_format", "codec", "audio"),
@@ -166,8 +167,6 @@ def test_the_sound_is_that_of_the_whole_to_the_last_sample(
     audio: str,
     frames: str | None,
 ) -> None:
-    if source.name not in ("closed.mp4", "late.mkv", "mpeg2.ts"):
-        pytest.skip("as these are")
     options = {"video_codec": codec, "audio": audio, "speed": "ultrafast"}
     whole = render(source, frames=frames, version=version, output_format=output_format, split=False, **options)
     job = in_parts(source, tmp_path / "job", version, output_format, frames, **options)
