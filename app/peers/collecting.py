@@ -116,6 +116,6 @@ async def _go_on(client: PeerClient, path: str, entry: OutputEntry, got: _Got) -
 def as_fetched(part: ExpectedOutput) -> ExpectedOutput:
     """What is looked for in a part that another node has sent. It was decoded there, and has the SHA-256 that it had
     then: decoding every picture again would take a twentieth of the time of encoding it, and show nothing new."""
-    if not isinstance(part.check, VideoCheck) or part.check.frames is None:
+    if not isinstance(part.check, VideoCheck) or part.check.frames is None:  # the sound is cheap, and has no pictures
         return part
     return replace(part, check=replace(part.check, decode=False))

@@ -78,11 +78,11 @@ class LogWriter:
                 if left_out and path not in self._short:
                     self._short.add(path)
                     lines.append(Line(_own(f"{_FULL}; what the engine prints is left out until it is not"), own=True))
-                    log.error("a job's log leaves out what the engine prints", log=path.name, reason=_FULL)
+                    log.error("a job's log leaves out what the engine prints", job=path.parent.name, reason=_FULL)
             with path.open("a", encoding="utf-8", errors="replace", newline="\n") as file:
                 file.write("".join(line.text for line in lines))
         except OSError as error:
-            log.error("a job's log cannot be written", log=path.name, reason=str(error))
+            log.error("a job's log cannot be written", job=path.parent.name, reason=str(error))
 
 
 def _begin(path: Path) -> None:

@@ -116,3 +116,23 @@ async def test_nothing_is_left_when_a_job_has_ended(start_node: StartNode) -> No
         assert not list(place.iterdir())
     assert not any(list(spare.iterdir()) for spare in folders.spare.iterdir())
     assert len(list(folders.output(job.id).iterdir())) == 6
+
+
+async def test_what_was_verified_when_a_job_ended_is_moved_by_the_next_start(start_node: StartNode) -> None:
+    async with start_node() as node:
+        job = await node.submit(frames="1-2", args={"width": 16, "height": 16})
+        await node.until(job.id, lambda now: now.status.ended)
+        await node.parts.jobs.settled(job.id)
+        folders = node.parts.folders
+        first, second = node.parts.manifests.at(folders.manifest(job.id)).entries()
+    # As a kill between the line of the manifest and the move leaves it, and what nobody knows beside it.
+    attempt = folders.attempt(first.attempt)
+    attempt.mkdir()
+    (folders.output(job.id) / first.name).rename(attempt / first.name)
+    (attempt / "half.png").write_bytes(b"not verified")
+    for stranger in (folders.attempt("0123456789abcdef-1"), folders.session("nobody"), folders.spare / "old"):
+        stranger.mkdir()
+    async with start_node() as node:
+        assert sorted(path.name for path in folders.output(job.id).iterdir()) == sorted([first.name, second.name])
+        for place in (folders.attempts, folders.sessions, folders.spare):
+            assert not list(place.iterdir())

@@ -16,6 +16,7 @@ import pytest
 from app.outputs.videos import check_video as verify_video
 from engines.contract import Chunk, Command, EngineVersion, FileCheck, PlanRequest, SessionRequest, VideoCheck
 from engines.ffmpeg import FFmpegEngine
+from engines.ffmpeg.options import FFmpegOptions
 from engines.ffmpeg.splitting import lengths
 from engines.frames import FrameSet
 
@@ -301,7 +302,8 @@ def test_only_long_videos_are_cut_by_themselves(make, tmp_path: Path) -> None:
         plan = engine.plan(PlanRequest(clip, engine.inspect(clip), None, asked, "mp4", sharers=sharers))
         assert bool(plan.parts) is parts
         assert sum(plan.parts) == (seconds * 10 if parts else 0)
-        assert getattr(plan.options, "split") is parts  # noqa: B009
+        assert isinstance(plan.options, FFmpegOptions)
+        assert plan.options.split is parts
 
 
 @pytest.mark.parametrize("frames", [1, 99, 199, 200, 201, 1234, 250_000])
