@@ -115,7 +115,7 @@ def _one_change(report: Report, jobs: int) -> None:
     records = [record(number) for number in range(jobs)]
     for job in records:
         feed.load(job.id, wire_bytes(job))
-    model = JobList.model_validate_json(feed.job_list())
+    model = JobList.model_validate_json(b"".join(feed.job_list()))
     gc.collect()
     gc.freeze()
     ours: list[float] = []

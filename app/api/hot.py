@@ -35,7 +35,7 @@ _TEXT: Header = (b"content-type", b"text/plain; charset=utf-8")
 _NO_STORE: Header = (b"cache-control", b"no-store")
 _NOTHING: Final = Answer(
     {"type": "http.response.start", "status": 204, "headers": [*BASE_HEADERS, _NO_STORE]},
-    {"type": "http.response.body", "body": b""},
+    ({"type": "http.response.body", "body": b""},),
 )
 _STREAM_START: Final = {
     "type": "http.response.start",
@@ -157,9 +157,9 @@ class HotPaths:
                 await send(_END)  # of the stream: the token was revoked meanwhile
                 return
             if woken is Woken.CHANGED:
-                body = self._lists.delta(token).body["body"]
+                pieces = [message["body"] for message in self._lists.delta(token).bodies]
                 token = self._feed.token
-                event = b"".join((b"id: ", token.encode(), b"\nevent: jobs\ndata: ", body, b"\n\n"))
+                event = b"".join((b"id: ", token.encode(), b"\nevent: jobs\ndata: ", *pieces, b"\n\n"))
                 await send({"type": "http.response.body", "body": event, "more_body": True})
                 if not await stays(receive, EVENT_PAUSE):
                     return
@@ -204,4 +204,5 @@ class HotPaths:
 
 async def _send(send: Send, answer: Answer) -> None:
     await send(answer.start)
-    await send(answer.body)
+    for body in answer.bodies:
+        await send(body)

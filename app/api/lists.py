@@ -6,8 +6,8 @@ Both the declared routes and the fast way around them (:mod:`app.api.hot`) answe
 from __future__ import annotations
 
 import asyncio
-import gzip
-from collections.abc import Mapping
+import zlib
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from starlette.types import Message
@@ -36,23 +36,28 @@ _VARY: Header = (b"vary", b"accept-encoding")
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """A whole answer, as the two messages that an ASGI server is sent."""
+    """A whole answer, as the messages that an ASGI server is sent."""
 
     start: Message
-    body: Message
+    bodies: tuple[Message, ...]
 
 
-def answer_of(body: bytes, headers: tuple[Header, ...], status: int = 200) -> Answer:
-    """An answer of these bytes; ``headers`` but for Content-Length."""
-    length = (b"content-length", b"%d" % len(body))
+def answer_of(body: bytes | Sequence[bytes], headers: tuple[Header, ...], status: int = 200) -> Answer:
+    """An answer of these bytes, which may be in pieces; ``headers`` but for Content-Length."""
+    pieces = (body,) if isinstance(body, bytes) else body
+    length = (b"content-length", b"%d" % sum(map(len, pieces)))
+    *others, last = pieces
     return Answer(
         {"type": "http.response.start", "status": status, "headers": [*headers, length]},
-        {"type": "http.response.body", "body": body},
+        (
+            *({"type": "http.response.body", "body": piece, "more_body": True} for piece in others),
+            {"type": "http.response.body", "body": last},
+        ),
     )
 
 
-def json_answer(body: bytes) -> Answer:
-    """200 with a JSON body."""
+def json_answer(body: bytes | Sequence[bytes]) -> Answer:
+    """200 with a JSON body, which may be in pieces."""
     return answer_of(body, (*BASE_HEADERS, JSON))
 
 
@@ -73,17 +78,18 @@ class JobLists:
         self._catch_up()
         if self._plain is None:
             body = self._feed.job_list()
-            varies = (_VARY,) if len(body) >= GZIP_FROM else ()
+            varies = (_VARY,) if _is_worth_zipping(body) else ()
             self._plain = answer_of(body, (*_LIST_HEADERS, (b"etag", self._etag), *varies))
         return self._plain
 
     async def suited(self, headers: Mapping[bytes, bytes]) -> Answer:
         """All jobs and the token, compressed if that is worth it and the client takes it."""
         plain = self.plain()
-        if len(plain.body["body"]) < GZIP_FROM or not takes_gzip(headers.get(b"accept-encoding")):
+        body = self._feed.job_list()
+        if not _is_worth_zipping(body) or not takes_gzip(headers.get(b"accept-encoding")):
             return plain
         if self._zipped is None:
-            self._zipped = asyncio.ensure_future(_zip(plain.body["body"], self._etag))
+            self._zipped = asyncio.ensure_future(_zip(body, self._etag))
         # Shielded: whoever is waiting for the same bytes must get them even if this client goes away.
         return await asyncio.shield(self._zipped)
 
@@ -95,7 +101,7 @@ class JobLists:
         if self._unchanged is None:
             self._unchanged = Answer(
                 {"type": "http.response.start", "status": 304, "headers": [*BASE_HEADERS, (b"etag", self._etag)]},
-                {"type": "http.response.body", "body": b""},
+                ({"type": "http.response.body", "body": b""},),
             )
         return self._unchanged
 
@@ -139,6 +145,18 @@ def takes_gzip(accept_encoding: bytes | None) -> bool:
     return False
 
 
-async def _zip(body: bytes, etag: bytes) -> Answer:
-    zipped = await asyncio.to_thread(gzip.compress, body, 1, mtime=0)
+def _is_worth_zipping(body: Sequence[bytes]) -> bool:
+    return sum(map(len, body)) >= GZIP_FROM
+
+
+async def _zip(body: Sequence[bytes], etag: bytes) -> Answer:
+    zipped = await asyncio.to_thread(_gzip, body)
     return answer_of(zipped, (*_LIST_HEADERS, (b"etag", etag), _VARY, (b"content-encoding", b"gzip")))
+
+
+def _gzip(pieces: Sequence[bytes]) -> bytes:
+    zipping = zlib.compressobj(1, wbits=_GZIP)
+    return b"".join([*(zipping.compress(piece) for piece in pieces), zipping.flush()])
+
+
+_GZIP = 16 + zlib.MAX_WBITS  # with the header of gzip, see deflateInit2 in zlib's manual

@@ -1,26 +1,30 @@
 """What clients see of all jobs, and who waits for it to change.
 
 Every visible change raises the revision. The opaque token ``<store>-<epoch>-<revision>`` carries it to a client; a
-token of another store or epoch counts as changed. The list is joined from stored bytes, at most once a revision.
+token of another store or epoch counts as changed. The list is made of stored bytes, at most once a revision.
 """
 
 from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import orjson
+
+from app.jobs.wires import Wires
 
 MAX_GONE = 10_000
 """How many deleted jobs are remembered for deltas."""
 MAX_INSTALLS = 50
 """How many installs of engines are shown; the oldest goes first."""
+ONE_PIECE = 1 << 20
+"""Bytes up to which an answer is made in one piece; a longer one would be a second copy of all jobs."""
 
 
 @dataclass(slots=True)
-class _Seen:
+class _Install:
     wire: bytes
     revision: int
 
@@ -30,38 +34,34 @@ class Feed:
 
     def __init__(self, store_id: str, epoch: int) -> None:
         self._prefix = f"{store_id}-{epoch}-"
-        self._jobs: dict[str, _Seen] = {}  # in the order of submission
-        self._changes: OrderedDict[str, None] = OrderedDict()  # ids, the latest change last
+        self._jobs = Wires()
+        self._changes: OrderedDict[str, int] = OrderedDict()  # ids, the latest change last: revision
         self._gone: OrderedDict[str, int] = OrderedDict()  # ids of deleted jobs: revision
-        self._installs: dict[str, _Seen] = {}  # engine versions on their way, oldest first
+        self._installs: dict[str, _Install] = {}  # engine versions on their way, oldest first
         self._forgotten = 0  # deltas cannot reach behind this revision
         self._revision = 0
         self._changed: asyncio.Event | None = None
         self._bells: dict[Callable[[], None], None] = {}  # in the order of asking
-        self._list: tuple[int, bytes] = (-1, b"")
+        self._list: tuple[int, list[bytes]] = (-1, [])
         self.closed = False
 
     # --- writing -------------------------------------------------------------------------------------------------
 
     def load(self, job_id: str, wire: bytes) -> None:
         """A job from before the start. Wakes nobody."""
-        self._jobs[job_id] = _Seen(wire, 0)
+        self._jobs.put(job_id, wire)
 
     def publish(self, job_id: str, wire: bytes) -> None:
         """A job is new or changed."""
         self._revision += 1
-        seen = self._jobs.get(job_id)
-        if seen is None:
-            self._jobs[job_id] = _Seen(wire, self._revision)
-        else:
-            seen.wire, seen.revision = wire, self._revision
-        self._changes[job_id] = None
+        self._jobs.put(job_id, wire)
+        self._changes[job_id] = self._revision
         self._changes.move_to_end(job_id)
         self._wake()
 
     def remove(self, job_id: str) -> None:
         """A job was deleted."""
-        if self._jobs.pop(job_id, None) is None:
+        if not self._jobs.remove(job_id):
             return
         self._revision += 1
         self._changes.pop(job_id, None)
@@ -73,7 +73,7 @@ class Feed:
     def publish_install(self, install_id: str, wire: bytes) -> None:
         """An install of an engine is new or has moved."""
         self._revision += 1
-        self._installs[install_id] = _Seen(wire, self._revision)
+        self._installs[install_id] = _Install(wire, self._revision)
         if len(self._installs) > MAX_INSTALLS:
             del self._installs[next(iter(self._installs))]
         self._wake()
@@ -120,20 +120,25 @@ class Feed:
 
     def job(self, job_id: str) -> bytes | None:
         """The wire bytes of one job."""
-        seen = self._jobs.get(job_id)
-        return None if seen is None else seen.wire
+        return self._jobs.get(job_id)
 
     def wires(self) -> Iterator[bytes]:
         """The wire bytes of all jobs, in the order of submission."""
-        return (seen.wire for seen in self._jobs.values())
+        return iter(self._jobs)
 
-    def job_list(self) -> bytes:
-        """All jobs and the token, as the JSON of ``JobList``; joined once a revision."""
+    def job_list(self) -> Sequence[bytes]:
+        """All jobs and the token, as the JSON of ``JobList`` in pieces; made once a revision."""
         if self._list[0] != self._revision:
-            joined = b",".join([seen.wire for seen in self._jobs.values()])
-            body = b"".join((b'{"jobs":[', joined, b'],"token":"', self.token.encode(), b'"}'))
-            self._list = (self._revision, body)
+            tail = b"".join((b'],"token":"', self.token.encode(), b'"}'))
+            self._list = (self._revision, self._all(tail))
         return self._list[1]
+
+    def _all(self, tail: bytes) -> list[bytes]:
+        """An object that begins with all jobs, in pieces."""
+        texts = self._jobs.texts()
+        first = b"".join((b'{"jobs":[', texts[0][1:] if texts else b""))
+        pieces = [first, *texts[1:], tail]
+        return pieces if sum(map(len, pieces)) > ONE_PIECE else [b"".join(pieces)]
 
     def revision_of(self, token: str | None) -> int | None:
         """The revision in a token of this epoch; None for any other text."""
@@ -145,27 +150,25 @@ class Feed:
         revision = int(text)
         return revision if revision <= self._revision else None
 
-    def delta(self, token: str | None) -> bytes:
-        """What changed since the token, as the JSON of ``JobDelta``."""
+    def delta(self, token: str | None) -> Sequence[bytes]:
+        """What changed since the token, as the JSON of ``JobDelta`` in pieces."""
         since = self.revision_of(token)
-        full = since is None or since < self._forgotten
-        if full:
-            jobs, gone = [seen.wire for seen in self._jobs.values()], []
-        else:
-            assert since is not None
-            jobs = []
-            for job_id in reversed(self._changes):
-                seen = self._jobs[job_id]
-                if seen.revision <= since:
-                    break
-                jobs.append(seen.wire)
-            jobs.reverse()
-            gone = [job_id for job_id, revision in self._gone.items() if revision > since]
-        installs = [seen.wire for seen in self._installs.values() if full or seen.revision > (since or 0)]
+        if since is None or since < self._forgotten:
+            return self._all(self._tail([], -1, full=True))
+        changed = []
+        for job_id, revision in reversed(self._changes.items()):
+            if revision <= since:
+                break
+            changed.append(job_id)
+        jobs = [wire for job_id in reversed(changed) if (wire := self._jobs.get(job_id)) is not None]
+        gone = [job_id for job_id, revision in self._gone.items() if revision > since]
+        return [b"".join((b'{"jobs":[', b",".join(jobs), self._tail(gone, since, full=False)))]
+
+    def _tail(self, gone: list[str], since: int, *, full: bool) -> bytes:
+        """What follows the jobs in a ``JobDelta``."""
+        installs = [install.wire for install in self._installs.values() if install.revision > since]
         return b"".join(
             (
-                b'{"jobs":[',
-                b",".join(jobs),
                 b'],"gone":',
                 orjson.dumps(gone),
                 b',"installs":[',

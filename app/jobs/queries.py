@@ -15,6 +15,7 @@ from app.jobs.store import Statement
 class JobRow:
     """A job as it stands in the store. ``spec`` and ``state`` are read for jobs that have not ended only."""
 
+    seq: int  # the order of submission
     id: str
     status: str
     project: str | None
@@ -278,14 +279,16 @@ def load_installs(connection: sqlite3.Connection) -> dict[tuple[str, str], float
     return {(engine, version): at for engine, version, at in rows}
 
 
-def load_jobs(connection: sqlite3.Connection) -> list[JobRow]:
-    """Every job, in the order of submission. Of ended ones only what lists need: they may be many."""
+def load_jobs(connection: sqlite3.Connection, after: int, most: int) -> list[JobRow]:
+    """The next jobs in the order of submission, behind the one with this ``seq`` (0: from the first), at most so many.
+    Of ended ones only what lists need: they may be many."""
     rows = connection.execute(
-        """SELECT id, status, project,
+        """SELECT seq, id, status, project,
                CASE WHEN status IN ('completed', 'cancelled', 'error') THEN NULL ELSE spec END,
                CASE WHEN status IN ('completed', 'cancelled', 'error') THEN NULL ELSE state END,
                wire
-           FROM jobs ORDER BY seq"""
+           FROM jobs WHERE seq > ? ORDER BY seq LIMIT ?""",
+        (after, most),
     )
     return [JobRow(*row) for row in rows]
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Unpack
 
 from app.jobs import queries
@@ -18,6 +19,7 @@ from app.jobs.editing import EditingJobs
 from app.jobs.feed import Feed
 from app.jobs.folders import DataFolder, is_checkout
 from app.jobs.known import JobNotFound, LiveJob, project_of
+from app.jobs.queries import JobRow
 from app.jobs.record import JobRecord
 from app.jobs.store import Store, StoreError
 from client.models import JobStatus
@@ -26,6 +28,8 @@ __all__ = ["KEY_SECONDS", "EffectListener", "JobNotFound", "JobService"]
 
 KEY_SECONDS = 7 * 24 * 3600.0
 """How long an Idempotency-Key is remembered."""
+LOADED_AT_ONCE = 256
+"""Jobs are read from the store in lots: what one lot took is free again for the next, and the process stays small."""
 
 
 class JobService(EditingJobs):
@@ -47,17 +51,24 @@ class JobService(EditingJobs):
         await self._store.write([queries.forget_keys(now - KEY_SECONDS), queries.end_open_attempts(now)])
         self._keys.load(await self._store.read(queries.load_keys))
         unfinished: list[JobRecord] = []
-        for row in await self._store.read(queries.load_jobs):
-            self._status[row.id] = JobStatus(row.status)
-            if row.project is not None:
-                self._project_users.setdefault(row.project, set()).add(row.id)
-            if row.spec is not None and row.state is not None:
-                record = record_from(row.spec, row.state)
-                self._live[row.id] = LiveJob(record, record)
-                unfinished.append(record)
-            self._feed.load(row.id, row.wire)
+        seq = 0
+        while rows := await self._store.read(partial(queries.load_jobs, after=seq, most=LOADED_AT_ONCE)):
+            seq = rows[-1].seq
+            unfinished += [record for row in rows if (record := self._load(row)) is not None]
         await asyncio.to_thread(self._folders.sweep, set(self._status), set(self._project_users))
         return unfinished
+
+    def _load(self, row: JobRow) -> JobRecord | None:
+        """Know a job of the store. Returns it if it has not ended."""
+        self._status[row.id] = JobStatus(row.status)
+        if row.project is not None:
+            self._project_users.setdefault(row.project, set()).add(row.id)
+        self._feed.load(row.id, row.wire)
+        if row.spec is None or row.state is None:
+            return None
+        record = record_from(row.spec, row.state)
+        self._live[row.id] = LiveJob(record, record)
+        return record
 
     def resume(self) -> None:
         """After unfinished jobs were reconciled: set the timers of scheduled ones, tell parents what they missed, and

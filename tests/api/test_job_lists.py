@@ -6,6 +6,7 @@ import gzip
 
 import orjson
 
+from app.jobs.feed import ONE_PIECE
 from client.models import Job, JobDelta, JobList, JobStatus
 from tests.api.conftest import Api, StartApi, jobs_in
 
@@ -90,6 +91,27 @@ async def test_large_lists_are_compressed_for_who_takes_it(api: Api) -> None:
     await api.submit(**LONG)
     changed = await api.client.get("/api/jobs", headers={"Accept-Encoding": "gzip"})
     assert len(changed.json()["jobs"]) == 10
+
+
+async def test_a_list_that_is_sent_in_pieces_is_one_list(api: Api) -> None:
+    later = {"renderer": "testpattern", "scheduled_start": "2035-01-01T00:00:00Z", **LONG}
+    many = [{**later, "name": f"shot {number}"} for number in range(200)]
+    assert (await api.client.post("/api/add_job", json=many)).status_code == 200
+    assert len(api.parts.feed.job_list()) > 2
+    plain = await api.client.get("/api/jobs", headers={"Accept-Encoding": "identity"})
+    assert int(plain.headers["Content-Length"]) == len(plain.content) > ONE_PIECE
+    listed = JobList.model_validate_json(plain.content)
+    assert [job.name for job in listed.jobs] == [f"shot {number}" for number in range(200)]
+    zipped = await api.client.get("/api/jobs", headers={"Accept-Encoding": "gzip"})
+    assert (zipped.headers["Content-Encoding"], zipped.content) == ("gzip", plain.content)
+    delta = JobDelta.model_validate_json((await api.client.get("/api/jobs", params={"delta": "true"})).content)
+    assert (delta.full, delta.jobs, delta.token) == (True, listed.jobs, listed.token)
+    stream = api.begin("/api/events")
+    await stream.start()
+    while not (event := await stream.piece()).startswith(b"id:"):
+        pass
+    stream.leave()
+    assert JobDelta.model_validate_json(event.partition(b"data: ")[2]) == delta
 
 
 async def test_a_compressed_list_that_its_first_client_did_not_wait_for(api: Api) -> None:

@@ -67,7 +67,7 @@ async def test_a_version_is_fetched_proven_and_listed(start_node: StartNode) -> 
         assert managed(parts) == ["4.5.3"]
         assert (parts.folders.engines / "blender" / "4.5.3" / "blender").is_file()
         assert not list((parts.folders.fetching / "blender").iterdir())
-        shown = orjson.loads(parts.feed.delta(token))["installs"]
+        shown = orjson.loads(b"".join(parts.feed.delta(token)))["installs"]
         assert [(seen["id"], seen["state"], seen["source"]) for seen in shown] == [(one.id, "installed", "mirror-1")]
         again = await parts.installs.request("blender", "4.5.3")
         assert again.state is InstallState.INSTALLED

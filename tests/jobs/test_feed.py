@@ -62,7 +62,7 @@ def feed_of(*ids: str) -> Feed:
 def test_the_list_is_in_the_order_of_submission() -> None:
     feed = feed_of("a", "b", "c")
     feed.publish("a", wire_bytes(job("a")))
-    listed = JobList.model_validate_json(feed.job_list())
+    listed = JobList.model_validate_json(b"".join(feed.job_list()))
     assert [item.id for item in listed.jobs] == ["a", "b", "c"]
     assert listed.token == feed.token
 
@@ -73,9 +73,9 @@ def test_a_delta_has_what_changed_and_what_is_gone() -> None:
     feed.remove("a")
     feed.publish("c", wire_bytes(job("c")))
     feed.publish("d", wire_bytes(job("d")))
-    delta = JobDelta.model_validate_json(feed.delta(token))
+    delta = JobDelta.model_validate_json(b"".join(feed.delta(token)))
     assert ([item.id for item in delta.jobs], delta.gone, delta.full) == (["c", "d"], ["a"], False)
-    again = JobDelta.model_validate_json(feed.delta(delta.token))
+    again = JobDelta.model_validate_json(b"".join(feed.delta(delta.token)))
     assert (again.jobs, again.gone, again.full) == ([], [], False)
 
 
@@ -83,7 +83,7 @@ def test_a_delta_has_what_changed_and_what_is_gone() -> None:
     "token", [None, "", "nonsense", "store-2-1", "store-1-99", "store-1--1", "store-1-x", "store-1-²"]
 )
 def test_a_token_of_another_time_gets_everything(token: str | None) -> None:
-    delta = JobDelta.model_validate_json(feed_of("a", "b").delta(token))
+    delta = JobDelta.model_validate_json(b"".join(feed_of("a", "b").delta(token)))
     assert (len(delta.jobs), delta.full) == (2, True)
 
 
@@ -93,7 +93,7 @@ def test_a_token_older_than_the_forgotten_deletions_gets_everything() -> None:
     for number in range(MAX_GONE + 1):
         feed.publish(f"x{number}", b"{}")
         feed.remove(f"x{number}")
-    assert JobDelta.model_validate_json(feed.delta(token)).full
+    assert JobDelta.model_validate_json(b"".join(feed.delta(token))).full
 
 
 async def test_every_waiter_is_woken_by_one_change() -> None:
